@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fit: a generator that changes the free parameters until the render looks like the photos.
+
+Work is done in *blocks* (stages.py). At the start of a block the light samples of all photos are dropped, and each is
+gathered anew when its photo is first visited, from the scene as it was at the start of the block. A block is thus a
+function of the state at its start and of the seed, which makes a resumed fit end exactly where an uninterrupted one
+does: checkpoints hold the state at the start of a block.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import torch
+
+from . import hypotheses
+from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from .color import ViewTransform
+from .errors import CancelledError, DivergedError
+from .first_guess import balance_light
+from .losses import material_prior, photo_loss, scene_prior
+from .outcome import build_result, coverage_weights
+from .parameters import Parameters, names_by_kind
+from .photo_views import CachedView, Level, PhotoPyramid, ViewCache, predict
+from .photos import load_photo
+from .preflight import preflight
+from .render import Renderer, resolve_device
+from .result import SCENE_TARGETS, FitResult, FitSettings, Progress
+from .scene import Scene
+from .shading.gather import SampleCounts
+from .stages import Stage, plan_stages
+
+# Light samples a pixel: for each light with a size, for an environment image, by the BSDF; reflections followed.
+COUNTS = SampleCounts(light=4, environment=4, bsdf=8, bounces=2)
+# Adam step sizes in the parameters' own units (stored texture values, logarithms, stops) at Stage.step = 1.
+STEPS = {"textures": 0.02, "light_log": 0.04, "environment_log": 0.06, "strength_log": 0.04, "exposure": 0.02,
+         "white_balance_log": 0.01}  # fmt: skip
+CHECKPOINT_SECONDS = 30.0
+
+
+def fit(
+    scene: Scene, settings: FitSettings, run_dir: Path | None = None, resume: bool = False
+) -> Generator[Progress, None, FitResult]:
+    """Fit the targets of `settings` to the enabled photos of `scene`; yields Progress, returns the FitResult.
+
+    Throw CancelledError into the generator to stop: it saves a checkpoint into `run_dir` and returns what was reached.
+    With `resume` it goes on from the checkpoint in `run_dir`. Raises named errors of errors.py for bad input, and
+    DivergedError when the loss stops being a number (the last good state is in the checkpoint).
+    """
+    started = time.monotonic()
+    scene, settings, warnings = preflight(scene, settings)
+    transform = ViewTransform(scene.view, resolve_device(settings.device))
+    for photo in scene.photos:
+        warnings += load_photo(photo, settings.resolution, transform.tone_curve)
+    run = FitRun(scene, settings, run_dir, transform)
+    run.warnings = warnings
+    if resume and run_dir is not None:
+        run.restore(load_checkpoint(run_dir, run.fingerprint()))
+    run.seconds["set-up"] = run.seconds.get("set-up", 0.0) + time.monotonic() - started
+    cancelled = False
+    try:
+        yield from run.steps()
+    except (CancelledError, KeyboardInterrupt):
+        cancelled = True
+        run.save()
+    except GeneratorExit:
+        run.save()
+        raise
+    return build_result(run, cancelled)
+
+
+class FitRun:
+    """State of a fit in progress."""
+
+    def __init__(
+        self, scene: Scene, settings: FitSettings, run_dir: Path | None, view_transform: ViewTransform
+    ) -> None:
+        self.scene, self.settings, self.run_dir = scene, settings, run_dir
+        self.device = resolve_device(settings.device)
+        self.renderer = Renderer(scene, self.device)
+        self.photos = [PhotoPyramid(scene, photo, self.device) for photo in scene.photos]
+        self.chosen = names_by_kind(settings.targets)
+        scene_free = any(kind in SCENE_TARGETS for kind in self.chosen)
+        self.stages = plan_stages(settings, len(self.photos), scene_free)
+        self.parameters = Parameters.of(self.renderer, self.chosen, self.stages[0].texture_size)
+        self.renderer.bank.bundles = self.parameters.bundles
+        if not scene_free:
+            fitted = {bundle.material for bundle in self.parameters.bundles}
+            rows = {row for row, material in enumerate(self.renderer.bank.materials) if material.name in fitted}
+            for photo in self.photos:
+                photo.restrict(self.renderer, rows, {stage.level for stage in self.stages})
+        self.view_transform = view_transform
+        self.cache = ViewCache(self.renderer, self.photos, COUNTS)
+        self.history: list[tuple[int, str, float]] = []
+        self.warnings: list[str] = []
+        self.seconds: dict[str, float] = {}
+        self.iteration = 0
+        self.iterations = sum(stage.blocks * stage.visits for stage in self.stages) * len(self.photos)
+        self.gauge = self._gauge()
+        balance_light(self)
+        self._stage = self._block = 0
+        self._optimizer: torch.optim.Optimizer | None = None
+        self._last_good: Checkpoint | None = None
+        self._saved = time.monotonic()
+
+    def _gauge(self) -> bool:
+        """Whether nothing in the scene tells light from albedo: every light is free and so is every base colour."""
+        albedo_free = set(self.chosen.get("base_color", []))
+        known = {name for mesh in self.scene.meshes for name in mesh.material_names} - albedo_free
+        return bool(albedo_free) and self.parameters.light_is_free(self.scene) and not known
+
+    def fingerprint(self) -> dict[str, object]:
+        """What must be equal for a checkpoint to be of use."""
+        return {
+            "targets": [str(target) for target in self.settings.targets],
+            "iterations": self.iterations,
+            "resolution": self.settings.resolution,
+            "texture_size": self.settings.texture_size,
+            "seed": self.settings.seed,
+            "photos": [photo.name or photo.path for photo in self.scene.photos],
+        }
+
+    def steps(self) -> Generator[Progress, None, None]:
+        """All remaining blocks."""
+        first_iteration, began = self.iteration, time.monotonic()
+        while self._stage < len(self.stages):
+            stage = self.stages[self._stage]
+            stage_began = time.monotonic()
+            if self._block == 0 and self._optimizer is None:
+                self._enter(stage)
+            if self._optimizer is None:
+                self._optimizer = self._make_optimizer()
+            while self._block < stage.blocks:
+                self._keep()
+                for loss in self._run_block(stage):
+                    self.iteration += 1
+                    self.history.append((self.iteration, stage.name, loss))
+                    rate = (self.iteration - first_iteration) / max(time.monotonic() - began, 1e-6)
+                    left = (self.iterations - self.iteration) / max(rate, 1e-6)
+                    yield Progress(self.iteration, self.iterations, stage.name, loss, rate, left)
+                self._block += 1
+            self._leave(stage)
+            self.seconds[stage.name] = self.seconds.get(stage.name, 0.0) + time.monotonic() - stage_began
+            self._stage, self._block, self._optimizer = self._stage + 1, 0, None
+
+    def _enter(self, stage: Stage) -> None:
+        """Textures of the stage's size; what no photo sees is filled from what they see."""
+        if any(name.startswith("metal") for name in self.parameters.memory):
+            hypotheses.decide(self.parameters, self.settings.seed)
+        self.parameters.enlarge(stage.texture_size, coverage_weights(self))
+        if stage.metallic is not None:
+            if stage.metallic > 0:
+                hypotheses.restart(self.parameters)
+            hypotheses.hold(self.parameters, stage.metallic)
+
+    def _leave(self, stage: Stage) -> None:
+        """After a hypothesis: how well does it explain each texel?"""
+        if stage.metallic is None:
+            return
+        residuals = hypotheses.Residuals(self.parameters, self.device)
+        with torch.no_grad():
+            world = self.renderer.world()
+            for index, photo in enumerate(self.photos):
+                level = photo.level(stage.level)
+                shown = torch.zeros_like(level.target)
+                for repeat in range(hypotheses.REPEATS):  # noise would drown the difference
+                    self.cache.clear()
+                    cached = self.cache.get(index, stage.level, (0.0, 0.0), world, 977 * repeat + index)
+                    shown += self._predicted(cached, index) / hypotheses.REPEATS
+                residuals.add(
+                    self.renderer, cached, (shown - self.wanted(level, index)).square().mean(-1), level.weight
+                )
+        residuals.remember("metal" if stage.metallic > 0 else "paint")
+
+    def _make_optimizer(self) -> torch.optim.Optimizer:
+        groups = [{"params": [bundle.data], "base": STEPS["textures"]} for bundle in self.parameters.bundles]
+        groups += [{"params": [t], "base": STEPS[name]} for name, t in self.parameters.scene_tensors().items()]
+        # Gradients of single texels are tiny (a mean over all pixels), so eps must be tinier.
+        return torch.optim.Adam(groups, lr=1e-3, betas=(0.9, 0.98), eps=1e-15, fused=True)
+
+    def _run_block(self, stage: Stage) -> Generator[float, None, None]:
+        parameters, renderer = self.parameters, self.renderer
+        optimizer = self._optimizer
+        assert optimizer is not None
+        seed = hash((self.settings.seed, self._stage, self._block)) & 0x3FFFFFFF
+        generator = torch.Generator().manual_seed(seed)
+        self.cache.clear()
+        with torch.no_grad():
+            renderer.light_color = parameters.light_color().detach()
+            renderer.environment = parameters.environment().detach()
+        world = renderer.world()
+        visits = stage.visits * len(self.photos)
+        order = torch.cat([torch.randperm(len(self.photos), generator=generator) for _ in range(stage.visits)])
+        for visit, index in enumerate(order.tolist()):
+            done = (self._block + visit / visits) / stage.blocks
+            factor = stage.last_step + (stage.step - stage.last_step) * 0.5 * (1 + math.cos(math.pi * done))
+            for group in optimizer.param_groups:
+                group["lr"] = group["base"] * factor
+            shift = self._block * len(self.photos) + index
+            offset = (0.7548776662 * shift) % 1.0 - 0.5, (0.5698402910 * shift) % 1.0 - 0.5
+            cached = self.cache.get(index, stage.level, offset, world, seed + 31 * index)
+            level = self.photos[index].level(stage.level)
+            shown = self._predicted(cached, index)
+            data_loss = photo_loss(shown, self.wanted(level, index), level.weight)
+            loss = data_loss + scene_prior(parameters, self.gauge)
+            if parameters.bundles:
+                loss = loss + material_prior(renderer.bank, cached.view, renderer.corners, generator, stage.decided)
+            optimizer.zero_grad(set_to_none=True)
+            if loss.requires_grad:
+                loss.backward()
+                optimizer.step()
+                parameters.project()
+                if stage.metallic is not None:
+                    hypotheses.hold(parameters, stage.metallic)
+            value = data_loss.item()
+            if not math.isfinite(value):
+                self._diverged()
+            yield value
+
+    def _predicted(self, cached: CachedView, index: int) -> torch.Tensor:
+        """What photo `index` would show of the present scene, in the photo's domain."""
+        return self.show(self.linear(cached, index), index)
+
+    def linear(self, cached: CachedView, index: int) -> torch.Tensor:
+        """Scene-linear picture of the present scene as photo `index` would expose it."""
+        light_color, environment = self.parameters.light_color(), self.parameters.environment()
+        picture = predict(self.renderer, cached, light_color, environment, self.scene.film)
+        return picture * self.parameters.photo_gain(index)
+
+    def show(self, linear: torch.Tensor, index: int) -> torch.Tensor:
+        """Scene-linear radiance in the domain of a photo: through the view transform, or as it is (EXR, HDR)."""
+        if self.scene.photos[index].domain == "linear":
+            # Linear photos are compared by ratio rather than by difference, as an eye would.
+            return torch.log1p(linear.clamp(min=0))
+        return self.view_transform(linear)
+
+    def wanted(self, level: Level, index: int) -> torch.Tensor:
+        """The photo as `show` presents a render."""
+        linear = self.scene.photos[index].domain == "linear"
+        return torch.log1p(level.target.clamp(min=0)) if linear else level.target
+
+    def _diverged(self) -> None:
+        if self._last_good is not None:
+            self.restore(self._last_good)
+            self.save()
+        raise DivergedError(
+            f"The fit diverged at iteration {self.iteration + 1}: the loss is not a number. "
+            "Check the photos for broken pixels and the lights for extreme power; the last good state was kept."
+        )
+
+    def _keep(self) -> None:
+        """Remember the state at the start of a block; write it to disk now and then."""
+        assert self._optimizer is not None
+        self._last_good = Checkpoint(
+            self.fingerprint(), self._stage, self._block, self.iteration, self.parameters.state(),
+            copy.deepcopy(self._optimizer.state_dict()), list(self.history), dict(self.seconds),
+        )  # fmt: skip
+        if self.run_dir is not None and time.monotonic() - self._saved > CHECKPOINT_SECONDS:
+            self.save()
+
+    def save(self) -> None:
+        """Write the state at the start of the current block."""
+        if self.run_dir is not None and self._last_good is not None:
+            save_checkpoint(self.run_dir, self._last_good)
+        self._saved = time.monotonic()
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back (or on) to a checkpoint."""
+        self._stage, self._block, self.iteration = checkpoint.stage, checkpoint.block, checkpoint.iteration
+        self.parameters.load(checkpoint.parameters)
+        self._optimizer = self._make_optimizer()
+        self._optimizer.load_state_dict(checkpoint.optimizer)
+        self.history, self.seconds = list(checkpoint.history), dict(checkpoint.seconds)

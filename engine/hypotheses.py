@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Metal or not: both are tried, and each texel starts from the one that explains the photos better.
+
+Descent alone finds this badly. A dielectric whose base colour has taken on the mean colour of a metal is a local
+minimum from which the metallic value creeps out only slowly. So the coarse stage is fitted twice, with metallic held
+at 0 and at 1, and the residuals of the two are compared where the photos see the texel (a grid search over the
+discrete unknown, as others do for roughness and specular).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+
+from .materials import TextureBundle
+from .ops.blender_texture import sample_texture
+from .parameters import Parameters, push_pull
+from .photo_views import CachedView
+
+if TYPE_CHECKING:
+    from .render import Renderer
+
+# Roughness from which the second hypothesis starts: metals are seldom duller.
+METAL_ROUGHNESS = 0.4
+# Logarithm of the ratio of the residuals: paint is the more likely substance, so metal must explain a texel better by
+# the bias; the width says how gradually the verdict changes around it.
+BIAS, WIDTH = 0.25, 0.08
+# Pictures that are averaged before their residuals are taken.
+REPEATS = 6
+# Texels that vote on each other: how many, and how far away as a share of the texture (standard deviation).
+VOTERS = 600
+VOTING_RADIUS = 0.12
+# Distance of base colours, as stored and under both hypotheses, at which texels cease to vote on each other.
+ALIKE = 0.1
+
+
+def applies_to(bundle: TextureBundle) -> bool:
+    """Both are needed to tell metal from paint."""
+    return "metallic" in bundle.channels and "base_color" in bundle.channels
+
+
+@torch.no_grad()
+def hold(parameters: Parameters, value: float) -> None:
+    """Set metallic to `value` everywhere."""
+    for bundle in parameters.bundles:
+        if applies_to(bundle):
+            bundle.data[..., slice(*bundle.channels["metallic"])] = value
+
+
+@torch.no_grad()
+def restart(parameters: Parameters) -> None:
+    """Begin the second hypothesis: keep the base colours, forget the roughness."""
+    for bundle in parameters.bundles:
+        if applies_to(bundle) and "roughness" in bundle.channels:
+            bundle.data[..., slice(*bundle.channels["roughness"])] = METAL_ROUGHNESS
+
+
+class Residuals:
+    """Sums, for each texel, the squared error of the pixels that see it."""
+
+    def __init__(self, parameters: Parameters, device: str) -> None:
+        self._parameters = parameters
+        self._sums = [torch.zeros(*b.data.shape[:2], 2, device=device) for b in parameters.bundles]
+
+    def add(self, renderer: Renderer, cached: CachedView, error: torch.Tensor, weight: torch.Tensor) -> None:
+        """`error` [H, W] of the compared picture of a view, `weight` [H, W]."""
+        view = cached.view
+        margin = (view.height - error.shape[0]) // 2
+        value = F.pad(torch.stack([error * weight, weight], dim=-1).permute(2, 0, 1), [margin] * 4)
+        value = value.reshape(2, -1).T[view.cell]
+        for i, bundle, part in renderer.bank.parts_of(view):
+            if not applies_to(bundle):
+                continue
+            uv = renderer.bank.texture_uv(bundle.texture, view, renderer.corners, part)
+            with torch.enable_grad():
+                blank = torch.zeros_like(self._sums[i], requires_grad=True)
+                splat = (sample_texture(blank, uv, bundle.texture.extension, "Linear") * value[part]).sum()
+                self._sums[i] += torch.autograd.grad(splat, blank)[0]
+
+    def remember(self, name: str) -> None:
+        """Keep the textures of this hypothesis and their residuals."""
+        for i, bundle in enumerate(self._parameters.bundles):
+            if applies_to(bundle):
+                self._parameters.memory[f"{name} data {i}"] = bundle.data.detach().clone()
+                self._parameters.memory[f"{name} error {i}"] = self._sums[i]
+
+
+@torch.no_grad()
+def decide(parameters: Parameters, seed: int) -> None:
+    """Mix the two hypotheses by their residuals, shared within a substance, and forget them."""
+    for i, bundle in enumerate(parameters.bundles):
+        if not applies_to(bundle):
+            continue
+        paint, metal = (parameters.memory.pop(f"{name} data {i}") for name in ("paint", "metal"))
+        paint_sum, metal_sum = (parameters.memory.pop(f"{name} error {i}") for name in ("paint", "metal"))
+        own = slice(*bundle.channels["base_color"])
+        sums = torch.cat([paint_sum, metal_sum[..., :1]], dim=-1)
+        colors = torch.cat([paint[..., own], metal[..., own]], dim=-1)
+        sums = _shared(sums, colors, torch.Generator().manual_seed(seed))
+        errors = sums / sums[..., 1:2].clamp(min=1e-8)
+        paint_error, metal_error = errors[..., 0:1], errors[..., 2:3]
+        better = ((paint_error + 1e-7) / (metal_error + 1e-7)).log()
+        is_metal = torch.sigmoid((better - BIAS) / WIDTH)
+        is_metal = push_pull(is_metal, paint_sum[..., 1:])
+        bundle.data = torch.lerp(paint, metal, is_metal).requires_grad_(True)
+
+
+def _shared(sums: torch.Tensor, color: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Sums [H, W, C] gathered from random texels nearby that have a like `color` [H, W, 6] in both hypotheses."""
+    height, width = sums.shape[:2]
+    total = sums.clone()
+    for dy, dx in torch.randn(VOTERS, 2, generator=generator).mul(VOTING_RADIUS).tolist():
+        shift = round(dy * height), round(dx * width)
+        apart = (color - color.roll(shift, (0, 1))).square().sum(-1, keepdim=True)
+        total += sums.roll(shift, (0, 1)) * torch.exp(-apart / (2 * ALIKE**2))
+    return total

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Image loss and priors of the fit."""
+
+from __future__ import annotations
+
+import torch
+
+from .materials import MaterialBank
+from .ops.blender_texture import sample_texture
+from .parameters import Parameters
+from .view import DeviceGeometry, View
+
+# Errors above this (of a range of 1) count linearly: shadows, reflections and people that the scene does not have.
+HUBER = 0.1
+# Share of a view's pixels on which the material priors are evaluated.
+PRIOR_SHARE = 0.4
+# Jitter of the material priors in texture coordinates, as a share of the texture: neighbours, and the wider area.
+NEAR, WIDE = 0.002, 0.03
+# Base colours (as stored, 0..1) that differ by this much probably belong to different substances.
+SAME_SUBSTANCE = 0.06
+WEIGHTS = {"base_color": 0.015, "roughness": 0.02, "metallic": 0.02, "normal": 0.01, "emission": 0.004}
+# Substances are metals or they are not; values between are edges, dirt and rust.
+EITHER_OR = 0.003
+# The gauge: pulls the mean log gain of the lights to zero where nothing else tells light from albedo.
+GAUGE = 1e-3
+ENVIRONMENT_SMOOTHNESS = 1e-3
+# Light is whiter than surfaces (nvdiffrec's regulariser of the environment, Munkberg 2022).
+WHITENESS = 0.01
+
+
+def photo_loss(predicted: torch.Tensor, photo: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Weighted mean Huber difference of two pictures [H, W, 3]; `weight` [H, W] >= 0."""
+    difference = torch.nn.functional.huber_loss(predicted, photo, reduction="none", delta=HUBER).mean(-1)
+    return (difference * weight).sum() / weight.sum().clamp(min=1e-6)
+
+
+def material_prior(
+    bank: MaterialBank,
+    view: View,
+    geometry: DeviceGeometry,
+    generator: torch.Generator,
+    decided: float = 1.0,
+) -> torch.Tensor:
+    """Smoothness of the fitted textures where this view sees them.
+
+    Each chosen pixel compares its texel with one at a random nearby place (nvdiffrec's jittered lookup, Munkberg 2022).
+    Roughness and metallic are compared over a wider area, but only between texels of like base colour: a highlight
+    that was seen on a part of a substance tells about all of it, and edges stay where the base colour has them.
+    `decided` (0 to 1) is how much metallic is drawn to 0 and 1.
+    """
+    total = torch.zeros((), device=geometry.uvs.device)
+    for _, bundle, part in bank.parts_of(view):
+        uv = bank.texture_uv(bundle.texture, view, geometry, part)
+        count = max(1, int(len(uv) * PRIOR_SHARE))
+        chosen = torch.randint(len(uv), (count,), generator=generator).to(uv.device)
+        near = torch.rand(count, 1, generator=generator) < 0.5
+        jitter = torch.randn(count, 2, generator=generator) * torch.where(near, NEAR, WIDE)
+        here = uv[chosen].contiguous()
+        there = (here + jitter.to(uv)).contiguous()
+        modes = bundle.texture.extension, bundle.texture.interpolation
+        value_here = sample_texture(bundle.data, here, *modes)
+        difference = (value_here - sample_texture(bundle.data, there, *modes)).abs()
+        near = near.to(uv.device)[:, 0]
+        alike = torch.ones(count, device=uv.device)
+        if "base_color" in bundle.channels:
+            first, last = bundle.channels["base_color"]
+            apart = difference[:, first:last].detach().square().sum(1)
+            alike = torch.exp(-apart / (2 * SAME_SUBSTANCE**2))
+        for target, (first, last) in bundle.channels.items():
+            value = difference[:, first:last].mean(1)
+            value = value * (alike if target in ("roughness", "metallic") else near)
+            total = total + WEIGHTS[target] * value.sum() / count
+        if "metallic" in bundle.channels:
+            metallic = value_here[:, slice(*bundle.channels["metallic"])]
+            total = total + decided * EITHER_OR * (metallic * (1 - metallic)).mean()
+    return total
+
+
+def scene_prior(parameters: Parameters, gauge: bool) -> torch.Tensor:
+    """Smooth fitted environments; with `gauge`, light that stays near its start on the whole."""
+    total = torch.zeros((), device=parameters.exposure.device)
+    log = parameters.environment_log
+    if log is not None:
+        total = total + ENVIRONMENT_SMOOTHNESS * (
+            (log - log.roll(1, 1)).abs().mean() + (log[1:] - log[:-1]).abs().mean()
+        )
+        if gauge:  # elsewhere the photos tell the colour of the light
+            radiance = log.exp()
+            colour = (radiance - radiance.mean(-1, keepdim=True)).abs().mean() / radiance.mean()
+            cast = radiance.mean((0, 1))
+            cast = (cast / cast.mean()).log().square().sum()
+            total = total + WHITENESS * (colour + cast)
+    if gauge:
+        gains = []
+        if parameters.light_names:
+            gains.append(parameters.light_log.mean())
+        if log is not None:
+            gains.append((parameters.environment().mean() / parameters.environment_start.mean().clamp(min=1e-6)).log())
+        elif parameters.strength_log.requires_grad:
+            gains.append(parameters.strength_log.mean())
+        for gain in gains:
+            total = total + GAUGE * gain.square()
+    # Exposures of single photos are differences from the mean: the mean belongs to the scene.
+    return total

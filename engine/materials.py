@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Material parameters of the visible pixels, from constants, image textures and textures that are being fitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from .color.srgb import srgb_decode
+from .geometry import DEFAULT_MATERIAL, Geometry
+from .ops.blender_texture import sample_texture
+from .scene import Image, Material, NormalMap, Scene, Socket, Texture, colour, scalar
+from .shading.lobes import SURFACE_WIDTH
+from .shading.secondary import BASE_COLOR, EMISSION, METALLIC, ROUGHNESS, MaterialArrays, MaterialTable
+from .view import DeviceGeometry, View
+
+LUMINANCE = (0.2126, 0.7152, 0.0722)  # Rec.709, what Cycles takes for a colour in a scalar socket
+
+
+@dataclass
+class TextureBundle:
+    """Fitted channels of one material that share a mapping; looked up together.
+
+    ``data`` [H, W, C] holds what the image datablocks will store (base colour sRGB-encoded, normals as 0.5 + n / 2).
+    """
+
+    material: str
+    texture: Texture  # mapping only; its image is replaced by `data`
+    channels: dict[str, tuple[int, int]]  # target -> first and last + 1 channel
+    data: torch.Tensor
+
+
+@dataclass
+class Surfaces:
+    """Per-pixel material of a view."""
+
+    parameters: torch.Tensor  # [P, SURFACE_WIDTH], see shading/lobes.py
+    normal: torch.Tensor  # [P, 3] shading normal, unit, world space, towards the viewer
+    emission: torch.Tensor  # [P, 3]
+
+
+def default_material() -> Material:
+    """What Cycles gives an object without a material: a grey diffuse surface."""
+    return Material(DEFAULT_MATERIAL, colour(0.8, 0.8, 0.8), roughness=scalar(1.0), specular_level=scalar(0.0))
+
+
+@dataclass
+class MaterialBank:
+    """All materials of a scene on one device. Rows follow Geometry.material_names."""
+
+    materials: list[Material]
+    uv_slots: list[str | None]
+    device: str
+    images: dict[str, torch.Tensor] = field(default_factory=dict)
+    encodings: dict[str, str] = field(default_factory=dict)
+    bundles: list[TextureBundle] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, scene: Scene, geometry: Geometry) -> MaterialBank:
+        """Upload the images that the scene's materials use."""
+        materials = [scene.materials.get(name) or default_material() for name in geometry.material_names]
+        bank = cls(materials, geometry.uv_slots, geometry.device)
+        for material in materials:
+            for texture in _textures_of(material):
+                if texture.image not in bank.images:
+                    bank._add_image(texture.image, scene.images[texture.image])
+        return bank
+
+    def _add_image(self, name: str, image: Image) -> None:
+        pixels = np.ascontiguousarray(image.pixels, np.float32)
+        self.images[name] = torch.from_numpy(pixels).to(self.device)
+        self.encodings[name] = image.encoding
+
+    def uv_slot(self, texture: Texture) -> int:
+        """Row of Geometry.uvs that the texture uses."""
+        return self.uv_slots.index(texture.uv_map) if texture.uv_map in self.uv_slots else 0
+
+    def texture_uv(self, texture: Texture, view: View, geometry: DeviceGeometry, part: slice) -> torch.Tensor:
+        """Lookup coordinates [n, 2] of a texture, mapping included, for a slice of a view's pixels."""
+        uv = geometry.uv(view, self.uv_slot(texture), part)
+        matrix = np.asarray(texture.uv_matrix, np.float32)
+        if not np.array_equal(matrix, np.eye(2, 3, dtype=np.float32)):
+            affine = torch.from_numpy(matrix).to(self.device)
+            uv = uv @ affine[:, :2].T + affine[:, 2]
+        return uv.contiguous()
+
+    def parts_of(self, view: View) -> list[tuple[int, TextureBundle, slice]]:
+        """Index, bundle and pixels of the fitted textures that a view sees."""
+        rows = {material.name: row for row, material in enumerate(self.materials)}
+        parts = dict(view.material_slices)
+        found = [(i, bundle, parts.get(rows.get(bundle.material, -1))) for i, bundle in enumerate(self.bundles)]
+        return [(i, bundle, part) for i, bundle, part in found if part is not None]
+
+    def bundle_of(self, material: str, target: str) -> TextureBundle | None:
+        """The fitted texture of a material's socket, if it is being fitted."""
+        for bundle in self.bundles:
+            if bundle.material == material and target in bundle.channels:
+                return bundle
+        return None
+
+    def surfaces(self, view: View, geometry: DeviceGeometry) -> Surfaces:
+        """Material of every pixel of a view, differentiable with respect to the bundles' data."""
+        if not view.material_slices:
+            empty = torch.zeros((0, 3), device=self.device)
+            return Surfaces(torch.zeros((0, SURFACE_WIDTH), device=self.device), empty, empty)
+        blocks = [self._block(self.materials[row], view, geometry, part) for row, part in view.material_slices]
+        return Surfaces(*(torch.cat(column) for column in zip(*blocks, strict=True)))
+
+    def _block(
+        self, material: Material, view: View, geometry: DeviceGeometry, part: slice
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        count = part.stop - part.start
+        uv_cache: dict[tuple[int, bytes], torch.Tensor] = {}
+
+        def uv_of(texture: Texture) -> torch.Tensor:
+            key = self.uv_slot(texture), np.asarray(texture.uv_matrix, np.float32).tobytes()
+            if key not in uv_cache:
+                uv_cache[key] = self.texture_uv(texture, view, geometry, part)
+            return uv_cache[key]
+
+        fitted: dict[str, torch.Tensor] = {}
+        for bundle in self.bundles:
+            if bundle.material == material.name:
+                texture = bundle.texture
+                values = sample_texture(bundle.data, uv_of(texture), texture.extension, texture.interpolation)
+                for target, (first, last) in bundle.channels.items():
+                    fitted[target] = values[:, first:last]
+
+        def colour_socket(socket: Socket, target: str | None = None) -> torch.Tensor:
+            if target in fitted:
+                return srgb_decode(fitted[target]) if target == "base_color" else fitted[target]
+            if socket.texture is None:
+                return self._constant(socket, 3).expand(count, 3)
+            return self._lookup(socket.texture, uv_of(socket.texture))
+
+        def scalar_socket(socket: Socket, target: str | None = None) -> torch.Tensor:
+            if target in fitted:
+                return fitted[target]
+            if socket.texture is None:
+                return self._constant(socket, 1).expand(count, 1)
+            value = self._lookup(socket.texture, uv_of(socket.texture))
+            return value @ torch.tensor(LUMINANCE, device=self.device)[:, None] if value.shape[1] == 3 else value
+
+        def unit(value: torch.Tensor) -> torch.Tensor:
+            return value.clamp(0.0, 1.0)
+
+        parameters = torch.cat(
+            [
+                colour_socket(material.base_color, "base_color").clamp(min=0.0),
+                unit(scalar_socket(material.metallic, "metallic")),
+                unit(scalar_socket(material.roughness, "roughness")),
+                scalar_socket(material.ior).clamp(min=1.0),
+                scalar_socket(material.specular_level).clamp(min=0.0),
+                colour_socket(material.specular_tint).clamp(min=0.0),
+                torch.full((count, 1), float(material.multiscatter), device=self.device),
+            ],
+            dim=1,
+        )
+        if "emission" in fitted:
+            emission = fitted["emission"].clamp(min=0.0)
+        else:
+            emission = colour_socket(material.emission_color) * scalar_socket(material.emission_strength)
+        mapped = fitted.get("normal")
+        strength = 1.0
+        if mapped is None and material.normal is not None:
+            mapped = self._lookup(material.normal.texture, uv_of(material.normal.texture))
+            strength = material.normal.strength
+        normal = view.frames.smooth[part]
+        if mapped is not None:
+            normal = _mapped_normal(mapped, strength, view, part)
+        return parameters, normal, emission
+
+    def _constant(self, socket: Socket, width: int) -> torch.Tensor:
+        value = np.broadcast_to(np.asarray(socket.value, np.float32), (width,))
+        return torch.from_numpy(value.copy()).to(self.device)[None]
+
+    def _lookup(self, texture: Texture, uv: torch.Tensor) -> torch.Tensor:
+        """Decoded values [n, 3] (colour) or [n, 1] (one channel) of an image."""
+        pixels = self.images[texture.image]
+        value = sample_texture(pixels, uv, texture.extension, texture.interpolation)
+        if texture.channel == 3:
+            return value[:, 3:4]
+        value = value[:, :3]
+        if self.encodings[texture.image] == "sRGB":
+            value = srgb_decode(value)
+        return value if texture.channel is None else value[:, texture.channel : texture.channel + 1]
+
+    def table(self) -> MaterialArrays:
+        """Materials as the gather kernel needs them for surfaces that rays meet."""
+        table = MaterialTable(len(self.materials), self.device)
+        for row, material in enumerate(self.materials):
+            emission = material.emission_color.value * material.emission_strength.value
+            constants = [
+                *material.base_color.value, *material.metallic.value, *material.roughness.value, *material.ior.value,
+                *material.specular_level.value, *material.specular_tint.value, *np.broadcast_to(emission, 3),
+            ]  # fmt: skip
+            sockets = {
+                "base_color": (BASE_COLOR, material.base_color),
+                "metallic": (METALLIC, material.metallic),
+                "roughness": (ROUGHNESS, material.roughness),
+                "emission": (EMISSION, material.emission_color),
+            }
+            for target, (which, socket) in sockets.items():
+                bundle = self.bundle_of(material.name, target)
+                if bundle is not None:
+                    first, last = bundle.channels[target]
+                    value = bundle.data[..., first:last].detach()
+                    value = srgb_decode(value) if target == "base_color" else value
+                    table.set_texture(row, which, value, bundle.texture, self.uv_slot(bundle.texture))
+                    if target == "emission":
+                        constants[10:13] = [1.0, 1.0, 1.0]
+                elif socket.texture is not None:
+                    value = self._decoded(socket.texture, scalar=target in ("metallic", "roughness"))
+                    table.set_texture(row, which, value, socket.texture, self.uv_slot(socket.texture))
+                    if target == "emission":
+                        constants[10:13] = list(np.broadcast_to(material.emission_strength.value, 3))
+            table.set_constants(row, np.array(constants, np.float32))
+        return table.arrays()
+
+    def _decoded(self, texture: Texture, scalar: bool) -> torch.Tensor:
+        pixels = self.images[texture.image]
+        if texture.channel == 3:
+            return pixels[..., 3:4]
+        value = pixels[..., :3]
+        value = srgb_decode(value) if self.encodings[texture.image] == "sRGB" else value
+        if texture.channel is not None:
+            return value[..., texture.channel : texture.channel + 1]
+        return value @ torch.tensor(LUMINANCE, device=self.device)[:, None] if scalar else value
+
+
+def _textures_of(material: Material) -> list[Texture]:
+    sockets = [value for value in vars(material).values() if isinstance(value, Socket)]
+    textures = [socket.texture for socket in sockets if socket.texture is not None]
+    if isinstance(material.normal, NormalMap):
+        textures.append(material.normal.texture)
+    return textures
+
+
+def _mapped_normal(mapped: torch.Tensor, strength: float, view: View, part: slice) -> torch.Tensor:
+    """World-space normals from tangent-space map values in [0, 1] (docs/blender-image-formation.md §3.6)."""
+    c = 2.0 * mapped - 1.0
+    x, y = c[:, 0:1] * strength, c[:, 1:2] * strength
+    z = 1.0 + (c[:, 2:3] - 1.0) * min(max(strength, 0.0), 1.0)
+    n = view.raw_normal[part]
+    t = view.tangent[part, :3]
+    bitangent = torch.linalg.cross(n, t) * torch.sign(view.tangent[part, 3:4])
+    normal = F.normalize(x * t + y * bitangent + z * n, dim=1, eps=1e-12) * view.side[part, None]
+    has_tangent = (t * t).sum(1, keepdim=True) > 0
+    return torch.where(has_tangent, normal, view.frames.smooth[part])

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Scene -> image: one renderer for pictures and for the fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+import warp as wp
+
+from .camera import Projection
+from .errors import EngineMissingError, SceneError
+from .geometry import build_geometry
+from .materials import MaterialBank, Surfaces
+from .ops.launch import launch
+from .scene import Film, Scene
+from .shading.bsdf import device_tables
+from .shading.environment import environment_arrays, lookup
+from .shading.gather import SampleCounts, capacity, gather
+from .shading.lights import light_arrays, light_colors
+from .shading.lobes import lobe_weights
+from .shading.paths import World
+from .shading.samples import Samples
+from .shading.shade import shade
+from .view import DeviceGeometry, View, apply_filter, build_view, filter_reach, filter_weights
+
+# Cells that are rendered at a time: bounds memory at about 28 bytes times the samples of a pixel each.
+CELLS_AT_ONCE = 300_000
+
+
+def resolve_device(wanted: str) -> str:
+    """ "auto", "cpu" or "cuda" -> a device name. Raises EngineMissingError when CUDA is asked for and absent."""
+    available = torch.cuda.is_available() and wp.is_cuda_available()
+    if wanted == "auto":
+        return "cuda:0" if available else "cpu"
+    if wanted.startswith("cuda") and not available:
+        raise EngineMissingError(
+            "No CUDA device can be used (driver or CUDA build of torch missing); choose --device cpu or auto"
+        )
+    return "cuda:0" if wanted == "cuda" else wanted
+
+
+@wp.kernel(enable_backward=False)
+def _background_kernel(
+    start: int,
+    slot: int,
+    image: wp.array2d(dtype=wp.vec3),
+    rotation: wp.mat33,
+    direction: wp.array(dtype=wp.vec3),
+    out: wp.array(dtype=wp.vec3),
+):
+    i = start + wp.tid()
+    out[i] = lookup(image, rotation, direction[i])
+
+
+class Renderer:
+    """A scene on a device. `bank`, `light_color` and `environment` may be changed between renders; geometry stays."""
+
+    def __init__(self, scene: Scene, device: str) -> None:
+        """Raises SceneError when the scene cannot be rendered."""
+        self.scene = scene
+        self.device = device
+        self.geometry = build_geometry(scene, device)
+        self.bank = MaterialBank.of(scene, self.geometry)
+        bump = np.array([material.bump_correction for material in self.bank.materials], np.float32)
+        self.corners = DeviceGeometry(self.geometry, bump)
+        self.lights = light_arrays(scene.lights, device)
+        self.light_color = light_colors(scene.lights, device)
+        self.environment = world_image(scene, device)
+        self.rotation = wp.mat33(*[float(x) for x in np.asarray(scene.world.rotation).reshape(-1)])
+
+    def world(self) -> World:
+        """The scene as rays see it at this moment."""
+        world = World()
+        world.geometry = self.geometry.arrays
+        world.materials = self.bank.table()
+        world.lights = self.lights
+        world.light_color = wp.from_torch(self.light_color.detach().contiguous(), dtype=wp.vec3)
+        rotation = torch.from_numpy(np.asarray(self.scene.world.rotation, np.float32))
+        world.environment = environment_arrays(self.environment, rotation)
+        world.tables = device_tables(self.device)
+        return world
+
+    def fitting_counts(self, counts: SampleCounts) -> SampleCounts:
+        """`counts` without samples that this scene has no use for: a world of one colour needs no sampling table."""
+        uniform = self.environment.shape[0] * self.environment.shape[1] == 1
+        return replace(counts, environment=0) if uniform else counts
+
+    def gather(self, view: View, surfaces: Surfaces, world: World, counts: SampleCounts, seed: int) -> None:
+        """(Re)draw the light samples of a view."""
+        counts = self.fitting_counts(counts)
+        pixels = len(view.face)
+        most = capacity(self.lights, counts)
+        if view.samples is None or view.samples.direction.shape[1] != most:
+            view.samples = Samples.empty(pixels, most, self.device)
+        if pixels == 0:
+            return
+        normal = surfaces.normal.detach().contiguous()
+        lobes = lobe_weights(surfaces.parameters.detach(), normal, view.frames.geometric, view.frames.view)
+        gather(world, view.hits(), view.frames, normal, lobes, counts, seed, view.samples)
+
+    def radiance(
+        self, view: View, surfaces: Surfaces, light_color: torch.Tensor, environment: torch.Tensor
+    ) -> torch.Tensor:
+        """Radiance [P, 3] of the covered cells from the stored samples; differentiable."""
+        if len(view.face) == 0:
+            return torch.zeros((0, 3), device=self.device)
+        assert view.samples is not None, "gather first"
+        lobes = lobe_weights(surfaces.parameters, surfaces.normal, view.frames.geometric, view.frames.view)
+        reflected = shade(lobes, surfaces.normal, light_color, environment, view.frames, view.samples)
+        return reflected + surfaces.emission
+
+    def background(self, view: View) -> torch.Tensor:
+        """Radiance [B, 3] of the world behind the uncovered cells (not differentiated)."""
+        out = torch.zeros((len(view.background), 3), device=self.device)
+        inputs = [
+            wp.from_torch(self.environment.detach().contiguous(), dtype=wp.vec3),
+            self.rotation,
+            wp.from_torch(view.background_direction.contiguous(), dtype=wp.vec3),
+            wp.from_torch(out, dtype=wp.vec3),
+        ]
+        launch(_background_kernel, len(out), inputs, self.device)
+        return out
+
+    def cells(self, view: View, covered: torch.Tensor, transparent: bool) -> torch.Tensor:
+        """Covered radiance and background put together: [H, W, 4] with premultiplied alpha."""
+        image = torch.zeros((view.height * view.width, 4), device=self.device)
+        image = image.index_copy(0, view.cell, F_pad_alpha(covered))
+        if not transparent:
+            image = image.index_copy(0, view.background, F_pad_alpha(self.background(view)))
+        return image.reshape(view.height, view.width, 4)
+
+
+def F_pad_alpha(rgb: torch.Tensor) -> torch.Tensor:
+    """RGB rows with an alpha of 1."""
+    return torch.nn.functional.pad(rgb, (0, 1), value=1.0)
+
+
+def world_image(scene: Scene, device: str) -> torch.Tensor:
+    """Radiance of the world as an equirectangular image [H, W, 3], strength included; one texel for a plain colour."""
+    world = scene.world
+    if world.image is None:
+        pixels = np.asarray(world.color, np.float32).reshape(1, 1, 3)
+    else:
+        pixels = np.asarray(scene.images[world.image].pixels[..., :3], np.float32)
+        if scene.images[world.image].encoding == "sRGB":
+            from .color.srgb import srgb_decode
+
+            pixels = srgb_decode(pixels)
+    return torch.from_numpy(np.ascontiguousarray(pixels * np.float32(world.strength), dtype=np.float32)).to(device)
+
+
+def _projection(scene: Scene, camera: str, width: int, height: int) -> Projection:
+    if camera not in scene.cameras:
+        names = ", ".join(f'"{name}"' for name in scene.cameras) or "none"
+        raise SceneError(f'There is no camera "{camera}" in the scene; cameras here: {names}')
+    return Projection.of(scene.cameras[camera], width, height, scene.film.pixel_aspect)
+
+
+def render(
+    scene: Scene,
+    camera: str,
+    width: int,
+    height: int,
+    samples: int = 64,
+    direct_only: bool = False,
+    device: str = "cpu",
+    seed: int = 0,
+) -> np.ndarray:
+    """Render a scene as Cycles would with at most one reflection between surfaces (none with `direct_only`).
+
+    `samples` is the number of samples of each kind (each light with a size, environment, BSDF) a pixel gets; they are
+    spread over up to 4 x 4 sub-pixels. Returns [height, width, 4] float32, scene-linear with premultiplied alpha, row 0
+    at the bottom. Raises SceneError for an unknown camera or nothing to render.
+    """
+    projection = _projection(scene, camera, width, height)
+    renderer = Renderer(scene, resolve_device(device))
+    return render_with(renderer, projection, scene.film, samples, direct_only, seed).cpu().numpy()
+
+
+def render_with(
+    renderer: Renderer, projection: Projection, film: Film, samples: int, direct_only: bool, seed: int
+) -> torch.Tensor:
+    """The image [H, W, 4] of a prepared renderer, see `render`."""
+    grid = max(1, min(4, int(samples**0.5)))
+    each = max(1, round(samples / grid**2))
+    counts = SampleCounts(each, each, each, 0 if direct_only else 1)
+    margin = filter_reach(film)
+    weights = filter_weights(film, grid, 0.0).to(renderer.device)
+    world = renderer.world()
+    band = max(1, CELLS_AT_ONCE // ((projection.width + 2 * margin) * grid * grid) - 2 * margin)
+    rows = []
+    with torch.no_grad():
+        for first in range(0, projection.height, band):
+            last = min(first + band, projection.height)
+            view = build_view(renderer.corners, projection, margin=margin, grid=grid, rows=(first, last))
+            surfaces = renderer.bank.surfaces(view, renderer.corners)
+            renderer.gather(view, surfaces, world, counts, seed * 1_000_003 + first)
+            covered = renderer.radiance(view, surfaces, renderer.light_color, renderer.environment)
+            cells = renderer.cells(view, covered, film.transparent)
+            rows.append(apply_filter(cells, weights, weights, grid))
+    return torch.cat(rows) * torch.tensor([film.exposure] * 3 + [1.0], device=renderer.device)

@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The opaque base of Blender's Principled BSDF as Warp functions (docs/blender-image-formation.md §3.1).
+
+For one viewing direction the BSDF times the light's cosine is, for every light direction,
+
+    f cos = diffuse * nl / pi
+            + core(alpha; nl, nv, nh) * (constant + schlick (1 - hv)^5 + edge hv (1 - hv)^6 + dielectric s(hv))
+
+where the six *lobe weights* depend on the material and on the view only, so they are worked out once a pixel
+(`lobes_of`, differentiated by Warp) while `core` and `s` are evaluated for each light sample.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import warp as wp
+
+from ..ops import launch as _launch  # noqa: F401  (initialises Warp)
+from .tables import energy_tables
+
+PI = wp.constant(3.14159265358979)
+# Cycles treats alpha_x alpha_y <= 2e-10 as a perfect mirror; a narrow lobe of this alpha² stands in for it.
+MIN_ALPHA2 = wp.constant(1.0e-8)
+
+
+@wp.struct
+class Tables:
+    """Energy tables, nodes at i / (n - 1): e[roughness, nv], e_avg[roughness], s[roughness, nv, z]."""
+
+    e: wp.array2d(dtype=wp.float32)
+    e_avg: wp.array(dtype=wp.float32)
+    s: wp.array3d(dtype=wp.float32)
+
+
+@wp.struct
+class Lobes:
+    """Weights of the angular terms for one pixel, see the module's docstring."""
+
+    diffuse: wp.vec3
+    constant: wp.vec3
+    schlick: wp.vec3
+    edge: wp.vec3
+    dielectric: wp.vec3
+    eta: float
+    alpha2: float
+
+
+@cache
+def device_tables(device: str) -> Tables:
+    """The energy tables on a device."""
+    source = energy_tables()
+    tables = Tables()
+    tables.e = wp.array(source.E, dtype=wp.float32, device=device)
+    tables.e_avg = wp.array(source.E_avg, dtype=wp.float32, device=device)
+    tables.s = wp.array(source.S, dtype=wp.float32, device=device)
+    return tables
+
+
+@wp.func
+def _node(x: float, n: int):
+    """Index of the table node below x in [0, 1]; the last interval is closed."""
+    return wp.clamp(int(wp.clamp(x, 0.0, 1.0) * float(n - 1)), 0, n - 2)
+
+
+@wp.func
+def _fraction(x: float, n: int, node: int):
+    return wp.clamp(x, 0.0, 1.0) * float(n - 1) - float(node)
+
+
+@wp.func
+def _lookup1(table: wp.array(dtype=wp.float32), x: float):
+    n = table.shape[0]
+    i = _node(x, n)
+    return wp.lerp(table[i], table[i + 1], _fraction(x, n, i))
+
+
+@wp.func
+def _lookup2(table: wp.array2d(dtype=wp.float32), x: float, y: float):
+    nx = table.shape[0]
+    ny = table.shape[1]
+    i = _node(x, nx)
+    j = _node(y, ny)
+    fy = _fraction(y, ny, j)
+    low = wp.lerp(table[i, j], table[i, j + 1], fy)
+    high = wp.lerp(table[i + 1, j], table[i + 1, j + 1], fy)
+    return wp.lerp(low, high, _fraction(x, nx, i))
+
+
+@wp.func
+def _lookup3(table: wp.array3d(dtype=wp.float32), x: float, y: float, z: float):
+    nx = table.shape[0]
+    ny = table.shape[1]
+    nz = table.shape[2]
+    i = _node(x, nx)
+    j = _node(y, ny)
+    k = _node(z, nz)
+    fy = _fraction(y, ny, j)
+    fz = _fraction(z, nz, k)
+    a = wp.lerp(
+        wp.lerp(table[i, j, k], table[i, j, k + 1], fz), wp.lerp(table[i, j + 1, k], table[i, j + 1, k + 1], fz), fy
+    )
+    b = wp.lerp(
+        wp.lerp(table[i + 1, j, k], table[i + 1, j, k + 1], fz),
+        wp.lerp(table[i + 1, j + 1, k], table[i + 1, j + 1, k + 1], fz),
+        fy,
+    )
+    return wp.lerp(a, b, _fraction(x, nx, i))
+
+
+@wp.func
+def f0_of(eta: float):
+    """Reflectance at normal incidence of a dielectric with relative index eta."""
+    r = (eta - 1.0) / (eta + 1.0)
+    return r * r
+
+
+@wp.func
+def fresnel_dielectric(cosine: float, eta: float):
+    """Exact unpolarised Fresnel reflectance; 1 beyond the critical angle."""
+    g2 = eta * eta - 1.0 + cosine * cosine
+    result = float(1.0)
+    if g2 > 0.0:
+        g = wp.sqrt(g2)
+        a = (g - cosine) / (g + cosine)
+        b = (cosine * (g + cosine) - 1.0) / (cosine * (g - cosine) + 1.0)
+        result = 0.5 * a * a * (1.0 + b * b)
+    return result
+
+
+@wp.func
+def relative_fresnel(hv: float, eta: float):
+    """s(hv): dielectric Fresnel rescaled to run from 0 at normal to 1 at grazing incidence."""
+    f0 = f0_of(eta)
+    return wp.clamp((fresnel_dielectric(hv, eta) - f0) / (1.0 - f0), 0.0, 1.0)
+
+
+@wp.func
+def ggx_core(alpha2: float, nl: float, nv: float, nh: float, sine2: float):
+    """D G2 / (4 nv) of GGX with height-correlated Smith masking; already times nl.
+
+    `sine2` is |N x H|²: with 1 - nh² instead, float32 loses three digits on smooth surfaces.
+    """
+    d = sine2 + alpha2 * nh * nh
+    gv = wp.sqrt(nv * nv + alpha2 * (1.0 - nv * nv))
+    gl = wp.sqrt(nl * nl + alpha2 * (1.0 - nl * nl))
+    return alpha2 / (PI * d * d) * nl / (2.0 * (nl * gv + nv * gl))
+
+
+@wp.func
+def _gain(fss: float, e_avg: float, missing: float):
+    """1 + Fms m: energy that multiple scattering inside the microsurface returns."""
+    return 1.0 + fss * e_avg / (1.0 - fss * (1.0 - e_avg)) * missing
+
+
+@wp.func
+def lobes_of(
+    base: wp.vec3,
+    roughness: float,
+    metallic: float,
+    ior: float,
+    level: float,
+    tint: wp.vec3,
+    multiscatter: float,
+    nv: float,
+    tables: Tables,
+):
+    """Lobe weights of a Principled material seen under the cosine `nv`. All inputs within their socket's range."""
+    lobes = Lobes()
+    e = _lookup2(tables.e, roughness, nv)
+    e_avg = _lookup1(tables.e_avg, roughness)
+    missing = multiscatter * (1.0 - e) / e
+
+    # Specular of the dielectric. A level of 0.5 leaves the index alone, others scale F0.
+    eta = ior
+    f0 = f0_of(ior)
+    if level != 0.5:
+        f0 = wp.min(f0 * 2.0 * level, 0.99)
+        root = wp.sqrt(wp.max(f0, 1.0e-12))
+        eta = (1.0 + root) / (1.0 - root)
+    f_mean = wp.clamp(((eta - 1.0) / (4.08567 + 1.00071 * eta) - f0) / (1.0 - f0), 0.0, 1.0)
+    albedo = _lookup3(tables.s, roughness, nv, wp.sqrt(wp.abs(eta - 1.0) / (eta + 1.0)))
+    present = float(1.0)
+    if eta == 1.0 or level <= 0.0:
+        present = 0.0
+    f0c = wp.vec3(wp.min(f0 * tint[0], 1.0), wp.min(f0 * tint[1], 1.0), wp.min(f0 * tint[2], 1.0))
+    one = wp.vec3(1.0, 1.0, 1.0)
+    fss = f0c + (one - f0c) * f_mean
+    gain = wp.vec3(_gain(fss[0], e_avg, missing), _gain(fss[1], e_avg, missing), _gain(fss[2], e_avg, missing))
+    layer = wp.cw_mul(gain, f0c + (one - f0c) * albedo) / (1.0 + missing)
+    below = 1.0 - present * wp.clamp(wp.max(wp.max(layer[0], layer[1]), layer[2]), 0.0, 1.0)
+
+    # Metal with the F82 edge tint: F = F0 + (1 - F0) (1 - hv)^5 - b hv (1 - hv)^6.
+    clamped = wp.vec3(wp.clamp(base[0], 0.0, 1.0), wp.clamp(base[1], 0.0, 1.0), wp.clamp(base[2], 0.0, 1.0))
+    f82_power5 = 0.4626642  # (6/7)^5
+    f82_scale = 7.0 / 0.3965693  # 7 / (6/7)^6
+    b = wp.cw_mul(
+        (clamped + (one - clamped) * f82_power5) * f82_scale,
+        wp.vec3(1.0 - wp.min(tint[0], 1.0), 1.0 - wp.min(tint[1], 1.0), 1.0 - wp.min(tint[2], 1.0)),
+    )
+    metal_fss = clamped + (one - clamped) / 21.0 - b / 126.0
+    metal_gain = metallic * wp.vec3(
+        _gain(metal_fss[0], e_avg, missing), _gain(metal_fss[1], e_avg, missing), _gain(metal_fss[2], e_avg, missing)
+    )
+
+    dielectric_weight = (1.0 - metallic) * present
+    lobes.diffuse = base * ((1.0 - metallic) * below)
+    lobes.constant = wp.cw_mul(metal_gain, clamped) + dielectric_weight * wp.cw_mul(gain, f0c)
+    lobes.schlick = wp.cw_mul(metal_gain, one - clamped)
+    lobes.edge = -wp.cw_mul(metal_gain, b)
+    lobes.dielectric = dielectric_weight * wp.cw_mul(gain, one - f0c)
+    lobes.eta = eta
+    lobes.alpha2 = wp.max(roughness * roughness * roughness * roughness, MIN_ALPHA2)
+    return lobes
+
+
+@wp.func
+def specular_reflectance(lobes: Lobes, hv: float):
+    """The Fresnel factors of all specular lobes together, as they multiply `ggx_core`."""
+    m = wp.clamp(1.0 - hv, 0.0, 1.0)
+    m5 = m * m * m * m * m
+    return (
+        lobes.constant
+        + lobes.schlick * m5
+        + lobes.edge * (hv * m5 * m)
+        + lobes.dielectric * relative_fresnel(hv, lobes.eta)
+    )
+
+
+@wp.func
+def lift_normal(normal: wp.vec3, geometric: wp.vec3, view: wp.vec3):
+    """Normal of the specular lobes: `normal` turned to `geometric` until the mirror direction leaves the surface.
+
+    Cycles wants the reflected view direction at least min(0.9 V.Ng, 0.01) above the geometric surface (§3.6); of the
+    two normals that give exactly this height the nearer one is taken.
+    """
+    threshold = wp.min(0.9 * wp.dot(view, geometric), 0.01)
+    mirror = 2.0 * wp.dot(normal, view) * normal - view
+    result = normal
+    if wp.dot(mirror, geometric) < threshold:
+        along = normal - wp.dot(normal, geometric) * geometric
+        length = wp.length(along)
+        if length > 1.0e-6:
+            # In the plane of N and Ng let H = (sin p, cos p) and V = (vx, vz); the mirror direction has the height
+            # 2 (H.V) cos p - vz = vx sin 2p + vz cos 2p, which shall be `threshold`.
+            x = along / length
+            vx = wp.dot(view, x)
+            vz = wp.dot(view, geometric)
+            turn = wp.acos(wp.clamp(threshold / wp.sqrt(vx * vx + vz * vz), -1.0, 1.0))
+            middle = wp.atan2(vx, vz)
+            given = wp.atan2(length, wp.dot(normal, geometric))
+            p = 0.5 * (middle + turn)
+            q = 0.5 * (middle - turn)
+            if wp.abs(q - given) < wp.abs(p - given):
+                p = q
+            result = wp.sin(p) * x + wp.cos(p) * geometric
+    return result

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Materials as the gather kernel looks them up where a ray meets a surface.
+
+Indirect light is smooth, so textures are reduced to at most 256 texels a side, decoded, and looked up at the nearest
+texel; the directly visible surface uses the exact lookups of materials.py.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import warp as wp
+
+from ..geometry import GeometryArrays
+from ..scene import Texture
+
+MAX_SIDE = 256
+# Texture rows of a material
+BASE_COLOR = wp.constant(0)
+METALLIC = wp.constant(1)
+ROUGHNESS = wp.constant(2)
+EMISSION = wp.constant(3)
+TEXTURES = 4
+_EXTENSIONS = {"REPEAT": 0, "EXTEND": 1, "CLIP": 2, "MIRROR": 3}
+
+
+@wp.struct
+class MaterialArrays:
+    """constants [M, 13]: base, metallic, roughness, ior, level, tint, emission radiance; textures of each material."""
+
+    constants: wp.array2d(dtype=wp.float32)
+    # [M, TEXTURES, 5]: first value in `pool` (-1: no texture), width, height, uv slot, extension
+    textures: wp.array3d(dtype=wp.int32)
+    uv_matrix: wp.array3d(dtype=wp.float32)  # [M, TEXTURES, 6]
+    pool: wp.array(dtype=wp.float32)  # three values a texel
+
+
+@wp.struct
+class Surface:
+    """A surface point that a ray has met."""
+
+    position: wp.vec3
+    geometric: wp.vec3  # towards the ray's origin
+    normal: wp.vec3  # smooth, on the same side
+    base: wp.vec3
+    metallic: float
+    roughness: float
+    ior: float
+    level: float
+    tint: wp.vec3
+    emission: wp.vec3
+
+
+@wp.func
+def _wrap(i: int, n: int, extension: int):
+    result = wp.clamp(i, 0, n - 1)
+    if extension == 0:
+        result = i % n
+        if result < 0:
+            result += n
+    elif extension == 3:
+        m = i
+        if i < 0:
+            m = -i - 1
+        m = m % (2 * n)
+        result = m
+        if m >= n:
+            result = 2 * n - 1 - m
+    return result
+
+
+@wp.func
+def _texel(materials: MaterialArrays, material: int, which: int, uv: wp.vec2, fallback: wp.vec3):
+    result = fallback
+    first = materials.textures[material, which, 0]
+    if first >= 0:
+        width = materials.textures[material, which, 1]
+        height = materials.textures[material, which, 2]
+        extension = materials.textures[material, which, 4]
+        u = (
+            materials.uv_matrix[material, which, 0] * uv[0]
+            + materials.uv_matrix[material, which, 1] * uv[1]
+            + materials.uv_matrix[material, which, 2]
+        )
+        v = (
+            materials.uv_matrix[material, which, 3] * uv[0]
+            + materials.uv_matrix[material, which, 4] * uv[1]
+            + materials.uv_matrix[material, which, 5]
+        )
+        x = int(wp.floor(u * float(width)))
+        y = int(wp.floor(v * float(height)))
+        if extension == 2 and (x < 0 or y < 0 or x >= width or y >= height):
+            result = wp.vec3(0.0, 0.0, 0.0)
+        else:
+            at = first + 3 * (_wrap(y, height, extension) * width + _wrap(x, width, extension))
+            result = wp.vec3(materials.pool[at], materials.pool[at + 1], materials.pool[at + 2])
+    return result
+
+
+@wp.func
+def _uv_at(geometry: GeometryArrays, slot: int, face: int, a: float, b: float, c: float):
+    return (
+        geometry.uvs[slot, 3 * face] * a + geometry.uvs[slot, 3 * face + 1] * b + geometry.uvs[slot, 3 * face + 2] * c
+    )
+
+
+@wp.func
+def surface_at(geometry: GeometryArrays, materials: MaterialArrays, face: int, u: float, v: float, ray: wp.vec3):
+    """The surface at Warp's barycentric (u, v) of a face, met by a ray with unit direction `ray`."""
+    w = 1.0 - u - v
+    p0 = geometry.positions[geometry.indices[3 * face]]
+    p1 = geometry.positions[geometry.indices[3 * face + 1]]
+    p2 = geometry.positions[geometry.indices[3 * face + 2]]
+    s = Surface()
+    s.position = p0 * u + p1 * v + p2 * w
+    s.geometric = wp.normalize(wp.cross(p1 - p0, p2 - p0))
+    s.normal = wp.normalize(
+        geometry.normals[3 * face] * u + geometry.normals[3 * face + 1] * v + geometry.normals[3 * face + 2] * w
+    )
+    if wp.dot(s.geometric, s.normal) < 0.0:
+        s.geometric = -s.geometric
+    if wp.dot(s.geometric, ray) > 0.0:
+        s.geometric = -s.geometric
+        s.normal = -s.normal
+    m = geometry.material[face]
+    c = materials.constants
+    s.base = wp.vec3(c[m, 0], c[m, 1], c[m, 2])
+    uv = _uv_at(geometry, materials.textures[m, BASE_COLOR, 3], face, u, v, w)
+    s.base = _texel(materials, m, BASE_COLOR, uv, s.base)
+    uv = _uv_at(geometry, materials.textures[m, METALLIC, 3], face, u, v, w)
+    value = _texel(materials, m, METALLIC, uv, wp.vec3(c[m, 3], 0.0, 0.0))
+    s.metallic = wp.clamp(value[0], 0.0, 1.0)
+    uv = _uv_at(geometry, materials.textures[m, ROUGHNESS, 3], face, u, v, w)
+    value = _texel(materials, m, ROUGHNESS, uv, wp.vec3(c[m, 4], 0.0, 0.0))
+    s.roughness = wp.clamp(value[0], 0.0, 1.0)
+    s.ior = c[m, 5]
+    s.level = c[m, 6]
+    s.tint = wp.vec3(c[m, 7], c[m, 8], c[m, 9])
+    uv = _uv_at(geometry, materials.textures[m, EMISSION, 3], face, u, v, w)
+    s.emission = wp.cw_mul(
+        wp.vec3(c[m, 10], c[m, 11], c[m, 12]), _texel(materials, m, EMISSION, uv, wp.vec3(1.0, 1.0, 1.0))
+    )
+    return s
+
+
+@wp.func
+def smooth_origin(geometry: GeometryArrays, face: int, u: float, v: float, position: wp.vec3, side: float):
+    """The point lifted to the tangent planes of its triangle's corners, so that facets cast no shadow on themselves.
+
+    Hanika, "Hacking the Shadow Terminator", Ray Tracing Gems II (2021), ch. 4. `side` is -1 where the ray met the
+    back. Flat faces are left alone because their corner normals are the face's.
+    """
+    w = 1.0 - u - v
+    lifted = position
+    n0 = geometry.normals[3 * face] * side
+    n1 = geometry.normals[3 * face + 1] * side
+    n2 = geometry.normals[3 * face + 2] * side
+    d0 = wp.min(wp.dot(position - geometry.positions[geometry.indices[3 * face]], n0), 0.0)
+    d1 = wp.min(wp.dot(position - geometry.positions[geometry.indices[3 * face + 1]], n1), 0.0)
+    d2 = wp.min(wp.dot(position - geometry.positions[geometry.indices[3 * face + 2]], n2), 0.0)
+    return lifted - n0 * (d0 * u) - n1 * (d1 * v) - n2 * (d2 * w)
+
+
+class MaterialTable:
+    """Builds MaterialArrays row by row."""
+
+    def __init__(self, materials: int, device: str) -> None:
+        self._device = device
+        self._constants = np.zeros((materials, 13), np.float32)
+        self._textures = np.full((materials, TEXTURES, 5), -1, np.int32)
+        self._textures[..., 1:] = 0
+        self._matrix = np.zeros((materials, TEXTURES, 6), np.float32)
+        self._pool: list[torch.Tensor] = []
+        self._used = 0
+
+    def set_constants(self, row: int, values: np.ndarray) -> None:
+        """The 13 constants of a material, see MaterialArrays."""
+        self._constants[row] = values
+
+    def set_texture(self, row: int, which: int, pixels: torch.Tensor, texture: Texture, uv_slot: int) -> None:
+        """A decoded texture [H, W, 1 or 3] of a material; reduced to MAX_SIDE by whole factors."""
+        factor = max(1, -(-max(pixels.shape[:2]) // MAX_SIDE))
+        small = pixels.detach().permute(2, 0, 1)[None]
+        if factor > 1:
+            small = torch.nn.functional.avg_pool2d(small, factor, ceil_mode=True)
+        small = small[0].permute(1, 2, 0)
+        height, width = small.shape[:2]
+        self._textures[row, which] = self._used, width, height, uv_slot, _EXTENSIONS[texture.extension]
+        self._matrix[row, which] = np.asarray(texture.uv_matrix, np.float32).reshape(6)
+        self._pool.append(small.expand(height, width, 3).reshape(-1).to(torch.float32))
+        self._used += 3 * width * height
+
+    def arrays(self) -> MaterialArrays:
+        """Copy everything to the device."""
+        arrays = MaterialArrays()
+        arrays.constants = wp.array(self._constants, dtype=wp.float32, device=self._device)
+        arrays.textures = wp.array(self._textures, dtype=wp.int32, device=self._device)
+        arrays.uv_matrix = wp.array(self._matrix, dtype=wp.float32, device=self._device)
+        pool = torch.cat(self._pool) if self._pool else torch.zeros(3)
+        arrays.pool = wp.array(pool.cpu().numpy(), dtype=wp.float32, device=self._device)
+        return arrays

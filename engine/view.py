@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one camera sees at one sub-pixel offset: the surface points behind the pixels, and the pixel filter.
+
+A view covers the picture plus a margin of whole pixels, because the reconstruction filter of a border pixel reaches
+outside. Each grid cell is sampled once, at its centre plus the offset; `grid` cells make up a pixel's side.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+import warp as wp
+
+from .camera import Projection
+from .geometry import Geometry
+from .ops.launch import launch
+from .scene import Film
+from .shading.gather import Hits
+from .shading.samples import Samples
+from .shading.shade import PixelFrames
+
+
+@wp.kernel(enable_backward=False)
+def _primary_kernel(
+    start: int,
+    slot: int,
+    mesh: wp.uint64,
+    origin: wp.array(dtype=wp.vec3),
+    direction: wp.array(dtype=wp.vec3),
+    longest: float,
+    face: wp.array(dtype=wp.int32),
+    barycentric: wp.array(dtype=wp.vec2),
+):
+    i = start + wp.tid()
+    query = wp.mesh_query_ray(mesh, origin[i], direction[i], longest)
+    face[i] = -1
+    if query.result:
+        face[i] = query.face
+        barycentric[i] = wp.vec2(query.u, query.v)
+
+
+@dataclass
+class View:
+    """P covered cells of a view, sorted by material, and the cells that see the background."""
+
+    height: int  # cells, margin included
+    width: int
+    cell: torch.Tensor  # [P] int64, flat index of the cell
+    background: torch.Tensor  # [B] int64
+    background_direction: torch.Tensor  # [B, 3] world space
+    material_slices: list[tuple[int, slice]]  # (material row, its pixels)
+    face: torch.Tensor  # [P] int64
+    barycentric: torch.Tensor  # [P, 3] weights of the corners
+    position: torch.Tensor  # [P, 3]
+    side: torch.Tensor  # [P] float32, -1 where the back of a face is seen
+    raw_normal: torch.Tensor  # [P, 3] interpolated corner normals, not normalised, not flipped
+    tangent: torch.Tensor  # [P, 4] interpolated tangents and bitangent sign
+    frames: PixelFrames
+    samples: Samples | None = None
+
+    def hits(self) -> Hits:
+        """Kernel arrays of the surface points."""
+        self._face32 = self.face.to(torch.int32)
+        self._uv = self.barycentric[:, :2].contiguous()
+        hits = Hits()
+        hits.face = wp.from_torch(self._face32)
+        hits.barycentric = wp.from_torch(self._uv, dtype=wp.vec2)
+        hits.position = wp.from_torch(self.position, dtype=wp.vec3)
+        hits.side = wp.from_torch(self.side)
+        return hits
+
+
+class DeviceGeometry:
+    """Torch copies of the corner attributes, made once a scene."""
+
+    def __init__(self, geometry: Geometry, bump_correction: np.ndarray) -> None:
+        device = geometry.device
+        self.geometry = geometry
+        self.corners = torch.from_numpy(geometry.positions[geometry.triangles]).to(device)  # [T, 3, 3]
+        self.normals = torch.from_numpy(geometry.normals).to(device)
+        self.tangents = torch.from_numpy(geometry.tangents).to(device)
+        self.uvs = torch.from_numpy(geometry.uvs).to(device)  # [S, T, 3, 2]
+        self.material = torch.from_numpy(geometry.material.astype(np.int64)).to(device)
+        self.bump_correction = torch.from_numpy(bump_correction.astype(np.float32)).to(device)  # [M]
+
+    def uv(self, view: View, slot: int, part: slice) -> torch.Tensor:
+        """Texture coordinates [n, 2] of a slice of a view's pixels."""
+        return _interpolate(self.uvs[slot], view.face[part], view.barycentric[part])
+
+
+def _interpolate(corner_values: torch.Tensor, face: torch.Tensor, barycentric: torch.Tensor) -> torch.Tensor:
+    return (corner_values[face] * barycentric[..., None]).sum(1)
+
+
+def filter_reach(film: Film) -> int:
+    """Whole pixels by which the reconstruction filter reaches beyond a pixel."""
+    support = {"BLACKMAN_HARRIS": film.filter_width, "BOX": 0.5, "GAUSSIAN": 1.5 * film.filter_width}[film.filter]
+    return max(0, math.ceil(support - 0.5 - 1e-6))
+
+
+def filter_weights(film: Film, grid: int, offset: float, reduction: float = 1.0) -> torch.Tensor:
+    """Weights [(2 reach + 1) grid] of the cells around a pixel, summing to 1 (docs/blender-image-formation.md §1).
+
+    `offset` is the sampling position inside a cell in pixels. `reduction` is the factor by which a photo was shrunk by
+    area averaging after it was taken: its filter is narrower then, followed by a box of one pixel.
+    """
+    reach = filter_reach(film)
+    d = (torch.arange((2 * reach + 1) * grid, dtype=torch.float64) + 0.5) / grid - reach - 0.5 + offset
+    if reduction > 1.0:
+        inside = (torch.arange(64, dtype=torch.float64) + 0.5) / 64 - 0.5
+        weights = _window(film, (d[:, None] + inside) * reduction).mean(1)
+    else:
+        weights = _window(film, d)
+    if float(weights.sum()) <= 0:  # a filter thinner than the grid: the nearest cell
+        weights = (d.abs() == d.abs().min()).double()
+    return (weights / weights.sum()).float()
+
+
+def _window(film: Film, d: torch.Tensor) -> torch.Tensor:
+    width = film.filter_width
+    if film.filter == "BOX":
+        return (d.abs() <= 0.5).double()
+    if film.filter == "GAUSSIAN":
+        return torch.exp(-2.0 * (6.0 * d / (3.0 * width)) ** 2) * (d.abs() <= 1.5 * width)
+    t = 2 * torch.pi * (d / (2 * width) + 0.5)
+    window = 0.35875 - 0.48829 * torch.cos(t) + 0.14128 * torch.cos(2 * t) - 0.01168 * torch.cos(3 * t)
+    return window * (d.abs() <= width)
+
+
+def apply_filter(cells: torch.Tensor, across: torch.Tensor, up: torch.Tensor, grid: int) -> torch.Tensor:
+    """Cells [H, W, C] with their margin -> pixels; separable weights for columns and rows."""
+    x = cells.permute(2, 0, 1)[:, None]
+    x = F.conv2d(x, up.to(x)[None, None, :, None], stride=(grid, 1))
+    x = F.conv2d(x, across.to(x)[None, None, None, :], stride=(1, grid))
+    return x[:, 0].permute(1, 2, 0)
+
+
+def build_view(
+    device_geometry: DeviceGeometry,
+    projection: Projection,
+    *,
+    margin: int,
+    grid: int = 1,
+    offset: tuple[float, float] = (0.0, 0.0),
+    rows: tuple[int, int] | None = None,
+    wanted: torch.Tensor | None = None,
+) -> View:
+    """Find the surface behind every cell of pixel rows [first, last) with `margin` pixels around.
+
+    `wanted` [pixels high + 2 margin, wide + 2 margin] bool (grid 1) leaves other cells out altogether.
+    """
+    geometry = device_geometry.geometry
+    device = geometry.device
+    first, last = rows if rows is not None else (0, projection.height)
+    height, width = (last - first + 2 * margin) * grid, (projection.width + 2 * margin) * grid
+    x = (np.arange(width) + 0.5) / grid - margin + offset[0]
+    y = (np.arange(height) + 0.5) / grid + first - margin + offset[1]
+    cells = torch.arange(height * width, device=device)
+    grid_x, grid_y = np.meshgrid(x, y)
+    if wanted is not None:
+        keep = wanted.reshape(-1).cpu().numpy()
+        grid_x, grid_y = grid_x.reshape(-1)[keep], grid_y.reshape(-1)[keep]
+        cells = cells[wanted.reshape(-1)]
+    origin, direction = projection.rays(grid_x.reshape(-1), grid_y.reshape(-1))
+    origin_t = torch.from_numpy(origin.astype(np.float32)).to(device)
+    direction_t = torch.from_numpy(direction.astype(np.float32)).to(device)
+    count = len(cells)
+    face = torch.empty(count, dtype=torch.int32, device=device)
+    bary = torch.zeros((count, 2), dtype=torch.float32, device=device)
+    inputs = [
+        geometry.mesh.id,
+        wp.from_torch(origin_t, dtype=wp.vec3),
+        wp.from_torch(direction_t, dtype=wp.vec3),
+        float(projection.camera.clip_end),
+        wp.from_torch(face),
+        wp.from_torch(bary, dtype=wp.vec2),
+    ]
+    launch(_primary_kernel, count, inputs, device)
+
+    hit = torch.nonzero(face >= 0)[:, 0]
+    missed = torch.nonzero(face < 0)[:, 0]
+    face64 = face.to(torch.int64)
+    material = device_geometry.material[face64[hit]]
+    order = torch.argsort(material, stable=True)
+    hit, material = hit[order], material[order]
+    slices = []
+    present, sizes = torch.unique_consecutive(material, return_counts=True)
+    begin = 0
+    for row, size in zip(present.tolist(), sizes.tolist(), strict=True):
+        slices.append((row, slice(begin, begin + size)))
+        begin += size
+
+    seen = face64[hit]
+    barycentric = torch.cat([bary[hit], 1.0 - bary[hit].sum(1, keepdim=True)], dim=1)
+    corners = device_geometry.corners[seen]
+    position = (corners * barycentric[..., None]).sum(1)
+    view_direction = -direction_t[hit]
+    geometric = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    geometric = F.normalize(geometric, dim=1, eps=1e-30)
+    raw_normal = _interpolate(device_geometry.normals, seen, barycentric)
+    # The side of a face is decided by its winding, as in Cycles.
+    side = torch.where((geometric * view_direction).sum(1) < 0, -1.0, 1.0)
+    smooth = F.normalize(raw_normal, dim=1, eps=1e-30)
+    agrees = torch.where((geometric * smooth).sum(1) < 0, -1.0, 1.0)
+    geometric = geometric * side[:, None]
+    smooth_side = side * agrees
+    smooth = smooth * smooth_side[:, None]
+    frames = PixelFrames(
+        smooth.contiguous(),
+        geometric.contiguous(),
+        view_direction.contiguous(),
+        device_geometry.bump_correction[material].contiguous(),
+    )
+    return View(
+        height=height,
+        width=width,
+        cell=cells[hit],
+        background=cells[missed],
+        background_direction=direction_t[missed],
+        material_slices=slices,
+        face=seen,
+        barycentric=barycentric,
+        position=position.contiguous(),
+        side=smooth_side.contiguous(),
+        raw_normal=raw_normal,
+        tangent=_interpolate(device_geometry.tangents, seen, barycentric),
+        frames=frames,
+    )

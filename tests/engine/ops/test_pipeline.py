@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All ops in a row against stored numbers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from likeness.engine.ops import RasterizeContext, antialias, interpolate, rasterize, texture
+
+from .devices import DEVICES
+from .golden import Golden, names
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("name", names("pipeline_*"))
+def test_golden(name: str, device: str) -> None:
+    golden = Golden(name, device)
+    pos, attr, tex = (golden.tensor(f"in_{name}", grad=True) for name in ("pos", "attr", "tex"))
+    tri = golden.tensor("in_tri")
+    rast, rast_db = rasterize(RasterizeContext(device), pos, tri, golden["param_resolution"].tolist(), grad_db=True)
+    uv, uv_da = interpolate(attr, rast, tri, rast_db, diff_attrs="all")
+    color = texture(tex, uv, uv_da) * (rast[..., 3:] > 0)
+    out = antialias(color, rast, pos, tri)
+    golden.compare(out, "out_color", golden["mask_compare"])
+    grads = torch.autograd.grad(out, (pos, attr, tex), golden.tensor("ct_out"))
+    for grad, wanted in zip(grads, ("pos", "attr", "tex"), strict=True):
+        golden.compare(grad, f"grad_{wanted}")

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Derivatives of reflected light with respect to material and normal, against central differences of the float64
+reference. They run through `lobe_weights` (Warp's adjoint) and `shade` (written by hand)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from likeness.engine.shading.lobes import lobe_weights
+from likeness.engine.shading.shade import shade
+from tests.reference.principled import Principled, evaluate
+
+from .by_hand import above, constant_samples, frames_of, random_material, rounded, surface_rows, tensor, unit
+
+COUNT = 600
+STEP = 1e-6
+COLUMNS = {
+    "base_color": [0, 1, 2],
+    "metallic": [3],
+    "roughness": [4],
+    "specular_tint": [7, 8, 9],
+}
+
+
+@pytest.fixture(scope="module")
+def case() -> tuple[Principled, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Material, normal, view, light and a cotangent [COUNT, 3]."""
+    rng = np.random.default_rng(11)
+    material = random_material(rng, COUNT)
+    # The energy tables have 16 and 32 nodes: in the middle between nodes of both the slope is well defined.
+    cells = rng.integers(1, 15, COUNT) + 0.25
+    material = rounded(
+        replace(
+            material,
+            roughness=cells / 15,
+            metallic=rng.uniform(0.1, 0.9, COUNT),
+            base_color=rng.uniform(0.2, 0.95, (COUNT, 3)),
+            specular_tint=rng.uniform(0.5, 0.9, (COUNT, 3)),
+            specular_level=np.full(COUNT, 0.5),
+        )
+    )
+    normal = unit(rng.normal(size=(COUNT, 3)))
+    directions = [normal, above(normal, rng, 0.2), above(normal, rng, 0.2)]
+    normal, view, light = (x.astype(np.float32).astype(np.float64) for x in directions)
+    return material, normal, view, light, rng.normal(size=(COUNT, 3))
+
+
+@pytest.fixture(scope="module")
+def gradients(case) -> tuple[np.ndarray, np.ndarray]:
+    """Engine's gradients with respect to surface rows and normals."""
+    material, normal, view, light, cotangent = case
+    frames = frames_of(normal, view)
+    surface = tensor(surface_rows(material, COUNT)).requires_grad_()
+    shading_normal = tensor(normal).requires_grad_()
+    black = torch.zeros(1, 1, 3)
+    lobes = lobe_weights(surface, shading_normal, frames.geometric, frames.view)
+    samples = constant_samples(light[:, None])
+    out = shade(lobes, shading_normal, black[0], black, frames, samples)
+    (out * tensor(cotangent)).sum().backward()
+    return surface.grad.double().numpy(), shading_normal.grad.double().numpy()
+
+
+def assert_slopes(found: np.ndarray, expected: np.ndarray) -> None:
+    # Against the size of all slopes of this kind: single ones pass through zero.
+    assert np.abs(found - expected).max() < 1e-3 * np.percentile(np.abs(expected), 90)
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_material(name: str, case, gradients) -> None:
+    material, normal, view, light, cotangent = case
+    value = np.asarray(getattr(material, name))
+    for channel, column in enumerate(COLUMNS[name]):
+        step = STEP * (np.eye(3)[channel] if value.ndim == 2 else 1.0)
+        up = evaluate(replace(material, **{name: value + step}), normal, view, light)
+        down = evaluate(replace(material, **{name: value - step}), normal, view, light)
+        expected = ((up - down) * cotangent).sum(-1) / (2 * STEP)
+        assert_slopes(gradients[0][:, column], expected)
+
+
+def test_turns_of_the_normal(case, gradients) -> None:
+    material, normal, view, light, cotangent = case
+    rng = np.random.default_rng(12)
+    nv = np.sum(normal * view, -1)
+    tables = np.abs(nv * 31 - np.round(nv * 31)) > 1e-3, np.abs(nv * 15 - np.round(nv * 15)) > 1e-3
+    smooth = tables[0] & tables[1]
+    for _ in range(2):
+        tangent = unit(np.cross(normal, rng.normal(size=normal.shape)))
+        up = evaluate(material, unit(normal + STEP * tangent), view, light)
+        down = evaluate(material, unit(normal - STEP * tangent), view, light)
+        expected = ((up - down) * cotangent).sum(-1) / (2 * STEP)
+        found = (gradients[1] * tangent).sum(-1)
+        assert_slopes(found[smooth], expected[smooth])
