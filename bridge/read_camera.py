@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Camera objects -> :class:`engine.scene.Camera`. All cameras of the scene, not only the active one.
+
+Traps handled here: Cycles removes the object's scale column by column; a camera that is hidden from renders can still
+be rendered through; an object outside the view layer is not evaluated.
+"""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+
+from ..engine.errors import SceneError
+from ..engine.scene import Camera
+from .notes import Notes, label
+
+
+def read_cameras(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, notes: Notes) -> dict[str, Camera]:
+    """All perspective and orthographic cameras by object name."""
+    cameras: dict[str, Camera] = {}
+    for obj in scene.objects:
+        if obj.type != "CAMERA":
+            continue
+        data = obj.data
+        if data.type not in {"PERSP", "ORTHO"}:
+            notes.ignored(obj, f"{data.type.title()} cameras are not supported; it cannot take a photo")
+            continue
+        if data.dof.use_dof:
+            notes.ignored(data, "depth of field is left out; everything is sharp")
+        key = obj.name if obj.name not in cameras else obj.name_full
+        cameras[key] = Camera(
+            name=key,
+            matrix=_matrix_without_scale(obj, depsgraph),
+            kind=data.type,
+            lens=float(data.lens),
+            sensor_width=float(data.sensor_width),
+            sensor_height=float(data.sensor_height),
+            sensor_fit=data.sensor_fit,
+            shift_x=float(data.shift_x),
+            shift_y=float(data.shift_y),
+            ortho_scale=float(data.ortho_scale),
+            clip_start=float(data.clip_start),
+            clip_end=float(data.clip_end),
+        )
+    return cameras
+
+
+def _matrix_without_scale(obj: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> np.ndarray:
+    """Camera-to-world matrix [4, 4] float64 with unit columns."""
+    matrix = np.array(obj.evaluated_get(depsgraph).matrix_world, np.float64)
+    lengths = np.linalg.norm(matrix[:3, :3], axis=0)
+    if not np.isfinite(matrix).all() or (lengths < 1e-12).any():
+        raise SceneError(f"{label(obj)}: camera with zero scale or NaN in its transform. Clear its scale with Alt-S")
+    matrix[:3, :3] /= lengths
+    return matrix

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Putting fitted images into material node trees, so that an artist finds ordinary nodes.
+
+A socket that already had an Image Texture of its own keeps that node, its mapping and UV map, and gets the new
+image. A texture node that also feeds something else is left alone: a new one with the same coordinates takes over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import bpy
+
+from ..engine.errors import SceneError
+from .nodes import Source, follow, surface_output
+from .notes import Notes, label
+from .versions import use_opengl_normals, uses_nodes
+
+# target -> Principled input
+SOCKETS = {
+    "base_color": "Base Color",
+    "roughness": "Roughness",
+    "metallic": "Metallic",
+    "normal": "Normal",
+    "emission": "Emission Color",
+}
+_NODE_WIDTH = 320
+_NODE_HEIGHT = 300
+
+
+@dataclass
+class MaterialTarget:
+    """A material that can be written to, found and checked before anything changes."""
+
+    material: bpy.types.Material
+    principled: bpy.types.Node
+
+
+def find_material(name: str) -> bpy.types.Material:
+    """The material of that (full) name. Raises :class:`SceneError` where there is none."""
+    material = next((material for material in bpy.data.materials if material.name_full == name), None)
+    if material is None:
+        raise SceneError(f'there is no material "{name}" in this file any more. Undo its renaming, or fit again')
+    return material
+
+
+def check_material(name: str) -> MaterialTarget:
+    """Make sure that a material can take images. Raises :class:`SceneError` that says why not."""
+    material = find_material(name)
+    if material.library is not None:
+        raise SceneError(f"{label(material)} is linked from another file. Make it local to fit it")
+    output = surface_output(material.node_tree) if uses_nodes(material) else None
+    principled = _principled_behind(follow(output.inputs["Surface"])) if output is not None else None
+    if principled is None:
+        raise SceneError(
+            f"{label(material)} has no Principled BSDF of its own (outside node groups). Give it one to fit it"
+        )
+    return MaterialTarget(material, principled)
+
+
+def _principled_behind(source: Source) -> bpy.types.Node | None:
+    if source.node is None or source.groups:
+        return None
+    if source.node.bl_idname == "ShaderNodeBsdfPrincipled":
+        return source.node
+    for socket in source.node.inputs:
+        if socket.type == "SHADER":
+            found = _principled_behind(follow(socket))
+            if found is not None:
+                return found
+    return None
+
+
+def write_socket(target: MaterialTarget, socket: str, image: bpy.types.Image, notes: Notes) -> None:
+    """Let ``image`` drive a socket (one of MATERIAL_TARGETS) of a checked material."""
+    tree = target.material.node_tree
+    entry = target.principled.inputs[SOCKETS[socket]]
+    if socket == "normal":
+        normal_map = _normal_map(target, notes)
+        use_opengl_normals(normal_map)
+        entry = normal_map.inputs["Color"]
+    elif socket == "emission":
+        # the image holds radiance
+        strength = target.principled.inputs["Emission Strength"]
+        _unlink(tree, strength)
+        strength.default_value = 1.0
+    source = follow(entry)
+    texture = source
+    if source.node is not None and source.node.bl_idname in {"ShaderNodeSeparateColor", "ShaderNodeSeparateRGB"}:
+        texture = follow(source.node.inputs[0], source.groups)
+    is_texture = texture.node is not None and texture.node.bl_idname == "ShaderNodeTexImage" and not texture.groups
+    if is_texture and texture is source and _output_name(source) == "Color" and _only_feeds(source.node, entry):
+        assert source.node is not None
+        source.node.image = image
+        return
+    node = _new_texture_node(target, socket, image)
+    if is_texture:
+        assert texture.node is not None
+        _copy_sampling(tree, texture.node, node)
+    elif source.node is not None:
+        notes.approximated(
+            target.material, f"{SOCKETS[socket]}: {source.described} was replaced by an image; the node is still there"
+        )
+    tree.links.new(node.outputs["Color"], entry)
+
+
+def _output_name(source: Source) -> str:
+    return source.output.name if source.output is not None else ""
+
+
+def _only_feeds(node: bpy.types.Node | None, entry: bpy.types.NodeSocket) -> bool:
+    """Whether all links that leave a node end, through reroutes, at one socket."""
+    assert node is not None
+    pending = [link for output in node.outputs for link in output.links]
+    while pending:
+        link = pending.pop()
+        if link.to_node.bl_idname == "NodeReroute":
+            pending += list(link.to_node.outputs[0].links)
+        elif link.to_socket != entry:
+            return False
+    return True
+
+
+def _unlink(tree: bpy.types.NodeTree, socket: bpy.types.NodeSocket) -> None:
+    for link in list(socket.links):
+        tree.links.remove(link)
+
+
+def _left_column(tree: bpy.types.NodeTree) -> float:
+    """x of a free column at the left of all nodes."""
+    return min((_absolute_x(node) for node in tree.nodes if node.bl_idname != "NodeFrame"), default=0.0) - _NODE_WIDTH
+
+
+def _absolute_x(node: bpy.types.Node) -> float:
+    x = float(node.location.x)
+    return x + _absolute_x(node.parent) if node.parent is not None else x
+
+
+def _new_texture_node(target: MaterialTarget, socket: str, image: bpy.types.Image) -> bpy.types.Node:
+    """A labelled Image Texture node; all of one material stand in one column in the order of the sockets."""
+    tree = target.material.node_tree
+    wanted = f"Likeness {SOCKETS[socket]}"
+    column = [
+        node for node in tree.nodes if node.name.startswith("Likeness ") and node.bl_idname == "ShaderNodeTexImage"
+    ]
+    x = min(_absolute_x(node) for node in column) if column else _left_column(tree)
+    node = tree.nodes.new("ShaderNodeTexImage")
+    node.name = wanted
+    node.label = f"{SOCKETS[socket]} (Likeness)"
+    node.location = (x, target.principled.location.y - _NODE_HEIGHT * list(SOCKETS).index(socket))
+    node.image = image
+    node.select = False
+    return node
+
+
+def _copy_sampling(tree: bpy.types.NodeTree, old: bpy.types.Node, new: bpy.types.Node) -> None:
+    new.extension = old.extension
+    new.interpolation = old.interpolation
+    for link in old.inputs["Vector"].links:
+        tree.links.new(link.from_socket, new.inputs["Vector"])
+
+
+def _normal_map(target: MaterialTarget, notes: Notes) -> bpy.types.Node:
+    """The tangent-space Normal Map node right at the shader's Normal input; made where there is none of its own."""
+    tree = target.material.node_tree
+    entry = target.principled.inputs["Normal"]
+    source = follow(entry)
+    old = source
+    while old.node is not None and old.node.bl_idname == "ShaderNodeBump":
+        old = old.input("Normal")
+    usable = old.node is not None and old.node.bl_idname == "ShaderNodeNormalMap" and old.node.space == "TANGENT"
+    if usable and old is source and not source.groups and _only_feeds(source.node, entry):
+        assert source.node is not None
+        return source.node
+    if source.node is not None and source.node.bl_idname == "ShaderNodeBump":
+        notes.approximated(
+            target.material, f"Normal: {source.described} was bypassed, the fitted normal map holds what it showed"
+        )
+    node = tree.nodes.new("ShaderNodeNormalMap")
+    node.name = "Likeness Normal Map"
+    node.label = "Normal Map (Likeness)"
+    node.location = (_left_column(tree), target.principled.location.y - _NODE_HEIGHT * list(SOCKETS).index("normal"))
+    node.select = False
+    if usable:
+        assert old.node is not None
+        node.uv_map = old.node.uv_map
+        node.inputs["Strength"].default_value = old.node.inputs["Strength"].default_value
+        old_color = follow(old.node.inputs["Color"], old.groups)
+        if old_color.node is not None and not old_color.groups:
+            tree.links.new(old_color.output, node.inputs["Color"])
+    tree.links.new(node.outputs["Normal"], entry)
+    return node
