@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writing a finished fit into the scene: one operator, one undo step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from ..bridge import session
+from ..bridge.write_result import write_result
+from ..engine.errors import LikenessError
+from ..engine.job import load_result
+from .run_state import run_state
+
+
+class LIKENESS_OT_apply(bpy.types.Operator):
+    """Write the result of the last fit into materials, lights and world"""
+
+    bl_idname = "likeness.apply"
+    bl_label = "Apply Result"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if run_state(context).has_result:
+            return True
+        cls.poll_message_set("There is no result yet. Run Fit first")
+        return False
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        state = run_state(context)
+        try:
+            result = load_result(Path(state.folder))
+            summary = write_result(session.scene_named(state.scene), result)
+        except LikenessError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        for note in summary.notes:
+            self.report({"WARNING"}, f"{note.datablock}: {note.message}")
+        changed = [*summary.materials, *summary.lights, *([summary.world] if summary.world else [])]
+        self.report({"INFO"}, f"Applied to {', '.join(changed) or 'the photo list'}")
+        return {"FINISHED"}
+
+
+CLASSES = (LIKENESS_OT_apply,)

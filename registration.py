@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Blender is told about: every class in one ordered tuple, and the command ``blender --command likeness``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from . import cli, preferences, properties
+from .operators import apply, check, fit, photos, report, run_state
+from .panels import photo_list, sidebar
+
+# Property groups before what points to them, panels before their children.
+CLASSES = (
+    *preferences.CLASSES,
+    *run_state.CLASSES,
+    *photos.CLASSES,
+    *fit.CLASSES,
+    *apply.CLASSES,
+    *check.CLASSES,
+    *report.CLASSES,
+    *photo_list.CLASSES,
+    *sidebar.CLASSES,
+)
+
+# Handle of the command; Blender gives it once, at registration, and wants it back.
+_commands: list[Any] = []
+
+
+def register() -> None:
+    """Register everything; does nothing where it is registered already. Raises what Blender raises."""
+    if CLASSES[0].is_registered:
+        return
+    if not properties.is_registered():  # a script may have used Likeness before the add-on was switched on
+        properties.register()
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    run_state.register()
+    _commands.append(bpy.utils.register_cli_command("likeness", cli.main))
+
+
+def unregister() -> None:
+    """Take everything back in reverse order. Safe to call twice."""
+    while _commands:
+        bpy.utils.unregister_cli_command(_commands.pop())
+    run_state.unregister()
+    for cls in reversed(CLASSES):
+        if cls.is_registered:
+            bpy.utils.unregister_class(cls)
+    properties.unregister()
