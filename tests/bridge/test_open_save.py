@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import bpy
@@ -79,21 +80,26 @@ def test_a_full_disk_is_noticed_before_writing(full_disk: Path) -> None:
     assert _files(full_disk) == set()
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[None]:
-    """The operating system refuses to write more than 16 KiB into a file."""
+    """The operating system refuses to write more than 16 KiB into a file.
+
+    No fixture: pytest itself may be writing into a file, and must be able to when it reports the test.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (16 * 1024, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_write_that_fails_half_way_leaves_the_old_file(tmp_path: Path, small_files: None) -> None:
+def test_a_write_that_fails_half_way_leaves_the_old_file(tmp_path: Path) -> None:
     (tmp_path / "out.blend").write_text("the old result")
     noise = bpy.data.images.new("Noise", 64, 64, float_buffer=True)
     noise.pixels.foreach_set(np.random.default_rng(0).random(64 * 64 * 4).astype(np.float32))
     noise.pack()
-    with pytest.raises(OutputError, match="cannot be written"):
+    with small_files(), pytest.raises(OutputError, match="cannot be written"):
         save_blend(tmp_path / "out.blend")
     assert (tmp_path / "out.blend").read_text() == "the old result"
     assert _files(tmp_path) == {"out.blend"}
