@@ -36,6 +36,8 @@ from .stages import Stage, plan_stages
 
 # Light samples a pixel: for each light with a size, for an environment image, by the BSDF; reflections followed.
 COUNTS = SampleCounts(light=4, environment=4, bsdf=8, bounces=2)
+# Of surfaces whose material is known, light is fitted to one square of pixels in this many.
+BLOCKS = 8
 # Adam step sizes in the parameters' own units (stored texture values, logarithms, stops) at Stage.step = 1.
 STEPS = {"textures": 0.02, "light_log": 0.04, "environment_log": 0.06, "strength_log": 0.04, "exposure": 0.02,
          "white_balance_log": 0.01}  # fmt: skip
@@ -88,11 +90,10 @@ class FitRun:
         self.stages = plan_stages(settings, len(self.photos), scene_free)
         self.parameters = Parameters.of(self.renderer, self.chosen, self.stages[0].texture_size)
         self.renderer.bank.bundles = self.parameters.bundles
-        if not scene_free:
-            fitted = {bundle.material for bundle in self.parameters.bundles}
-            rows = {row for row, material in enumerate(self.renderer.bank.materials) if material.name in fitted}
-            for photo in self.photos:
-                photo.restrict(self.renderer, rows, {stage.level for stage in self.stages})
+        fitted = {bundle.material for bundle in self.parameters.bundles}
+        rows = {row for row, material in enumerate(self.renderer.bank.materials) if material.name in fitted}
+        for photo in self.photos:
+            photo.restrict(self.renderer, rows, {stage.level for stage in self.stages}, BLOCKS if scene_free else 0)
         self.view_transform = view_transform
         self.cache = ViewCache(self.renderer, self.photos, COUNTS)
         self.history: list[tuple[int, str, float]] = []

@@ -20,6 +20,10 @@ from .view import View, apply_filter, build_view, filter_reach, filter_weights
 
 # Bytes of cached light samples before the oldest view is dropped and gathered anew when it is needed.
 CACHE_BYTES = 1_200_000_000
+# Side of the squares of pixels that are kept of surfaces whose material is known, see PhotoPyramid.restrict.
+BLOCK = 8
+# Pictures of no more pixels are compared whole.
+SMALL = 128 * 128
 
 
 @dataclass
@@ -52,8 +56,12 @@ class PhotoPyramid:
             self._levels[number] = self._make(number)
         return self._levels[number]
 
-    def restrict(self, renderer: Renderer, materials: set[int], levels: set[int]) -> None:
-        """Leave out pixels that see none of these material rows: they tell nothing where light is known."""
+    def restrict(self, renderer: Renderer, materials: set[int], levels: set[int], blocks: int) -> None:
+        """Leave out most of what sees none of these material rows.
+
+        Where light is known such pixels tell nothing (`blocks` 0). Where it is fitted they tell a lot, but far more
+        often than needed: one square in `blocks` is kept and counts for all of them.
+        """
         margin = filter_reach(self._scene.film)
         for number in levels:
             level = self.level(number)
@@ -63,11 +71,16 @@ class PhotoPyramid:
                 if row in materials:
                     seen[view.cell[part]] = 1.0
             near = _dilated(seen.reshape(view.height, view.width), margin)
-            pixels = near[margin : view.height - margin, margin : view.width - margin]
-            if not bool((level.weight * pixels > 0).any()):
+            share = near[margin : view.height - margin, margin : view.width - margin]
+            if blocks and share.numel() <= SMALL:
                 continue
-            wanted = _dilated(near, margin) > 0
-            level.weight = level.weight * pixels
+            if blocks:
+                share = torch.maximum(share, float(blocks) * (1 - share) * _every(blocks, share))
+            if not bool((level.weight * share > 0).any()):
+                continue
+            level.weight = level.weight * share
+            reached = F.pad((level.weight > 0).float(), [margin] * 4)
+            wanted = _dilated(reached, margin) > 0
             level.wanted = wanted if level.wanted is None else level.wanted & wanted
 
     def _make(self, number: int) -> Level:
@@ -93,6 +106,12 @@ class PhotoPyramid:
         if not bool((weight > 0).any()):
             raise PhotoError(f'Photo "{self.photo.name}": the mask leaves no pixel; paint the object white in it')
         return Level(projection, target, weight * self.photo.weight, wanted, float(2**number))
+
+
+def _every(count: int, like: torch.Tensor) -> torch.Tensor:
+    """1 in one square of BLOCK pixels out of `count`, else 0, [H, W]; evenly spread (a lattice of rank one)."""
+    y, x = (torch.arange(side, device=like.device) // BLOCK for side in like.shape)
+    return ((5 * y[:, None] + 3 * x) % count == 0).to(like.dtype)
 
 
 def _dilated(image: torch.Tensor, reach: int) -> torch.Tensor:
