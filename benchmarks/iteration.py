@@ -83,10 +83,11 @@ def measure() -> list[Figure]:
     view_transform = ViewTransform(scene.view, "cpu")
     cache = ViewCache(renderer, [photo], COUNTS)
     generator = torch.Generator().manual_seed(0)
+    positions = torch.from_numpy(renderer.geometry.positions)
 
     for repeat in range(REPEATS + 1):
-        with watch.part("refit of the ray tree"):
-            renderer.geometry.mesh.refit()
+        with watch.part("renewal of the ray tree"):
+            renderer.geometry.rays.update(positions)
         with watch.part("rasterize and gather light samples"):
             cache.clear()
             cached = cache.get(0, 0, (0.1, -0.2), renderer.world(), repeat)
@@ -108,7 +109,7 @@ def measure() -> list[Figure]:
             optimizer.step()
             parameters.project()
 
-    moving = ("refit of the ray tree", "rasterize and gather light samples")
+    moving = ("renewal of the ray tree", "rasterize and gather light samples")
     medians = {name: watch.median(name) for name in watch.milliseconds if name != "set-up"}
     triangles = sum(len(mesh.triangles) for mesh in scene.meshes)
     print(

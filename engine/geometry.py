@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All meshes of a scene merged into device arrays, with a ray-query structure over them."""
+"""All meshes of a scene merged into device arrays, with a ray tracer over them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 import warp as wp
 
 from .errors import SceneError
-from .ops import launch as _launch  # noqa: F401  (initialises Warp)
+from .rays import RayTracer, ray_tracer
 from .scene import Mesh, Scene
 
 DEFAULT_MATERIAL = ""  # key of the grey that an object without material gets
@@ -19,7 +20,6 @@ DEFAULT_MATERIAL = ""  # key of the grey that an object without material gets
 class GeometryArrays:
     """What kernels see of the geometry; corner c of triangle t is at index 3 t + c."""
 
-    mesh: wp.uint64
     positions: wp.array(dtype=wp.vec3)
     indices: wp.array(dtype=wp.int32)
     normals: wp.array(dtype=wp.vec3)
@@ -43,7 +43,7 @@ class Geometry:
     mesh_index: np.ndarray  # [T] int32 index into Scene.meshes
     material_names: list[str]
     uv_slots: list[str | None]  # slot 0 is each mesh's active map (None)
-    mesh: wp.Mesh
+    rays: RayTracer
     arrays: GeometryArrays
 
     @property
@@ -76,7 +76,7 @@ def _check(mesh: Mesh) -> None:
 
 
 def build_geometry(scene: Scene, device: str) -> Geometry:
-    """Merge the scene's meshes and build the ray-query structure on `device`.
+    """Merge the scene's meshes and build the ray tracer on `device`.
 
     Raises SceneError when there is nothing to render or a vertex is not finite.
     """
@@ -106,13 +106,9 @@ def build_geometry(scene: Scene, device: str) -> Geometry:
     mesh_index = np.concatenate([np.full(len(mesh.triangles), i, np.int32) for i, mesh in enumerate(meshes)])
     terminator = np.concatenate([np.full(len(m.triangles), m.terminator_offset, np.float32) for m in meshes])
 
-    points = wp.array(positions, dtype=wp.vec3, device=device)
-    indices = wp.array(triangles.ravel(), dtype=wp.int32, device=device)
-    mesh = wp.Mesh(points=points, indices=indices)
     arrays = GeometryArrays()
-    arrays.mesh = mesh.id
-    arrays.positions = points
-    arrays.indices = indices
+    arrays.positions = wp.array(positions, dtype=wp.vec3, device=device)
+    arrays.indices = wp.array(triangles.ravel(), dtype=wp.int32, device=device)
     arrays.normals = wp.array(normals.reshape(-1, 3), dtype=wp.vec3, device=device)
     arrays.uvs = wp.array(uvs.reshape(len(uv_slots), -1, 2), dtype=wp.vec2, device=device)
     arrays.material = wp.array(material, dtype=wp.int32, device=device)
@@ -130,6 +126,6 @@ def build_geometry(scene: Scene, device: str) -> Geometry:
         mesh_index,
         material_names,
         uv_slots,
-        mesh,
+        ray_tracer(torch.from_numpy(positions).to(device), triangles),
         arrays,
     )

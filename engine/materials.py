@@ -189,7 +189,7 @@ class MaterialBank:
         return value if texture.channel is None else value[:, texture.channel : texture.channel + 1]
 
     def table(self) -> MaterialArrays:
-        """Materials as the gather kernel needs them for surfaces that rays meet."""
+        """Materials as indirect light needs them for surfaces that rays meet."""
         table = MaterialTable(len(self.materials), self.device)
         for row, material in enumerate(self.materials):
             emission = material.emission_color.value * material.emission_strength.value

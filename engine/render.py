@@ -98,7 +98,8 @@ class Renderer:
             return
         normal = surfaces.normal.detach().contiguous()
         lobes = lobe_weights(surfaces.parameters.detach(), normal, view.frames.geometric, view.frames.view)
-        gather(world, view.hits(), view.frames, normal, lobes, counts, seed, view.samples)
+        tracer, hits = self.geometry.rays, view.hits()
+        gather(world, tracer, hits, view.frames, normal, lobes, counts, seed, view.samples)
 
     def radiance(
         self, view: View, surfaces: Surfaces, light_color: torch.Tensor, environment: torch.Tensor

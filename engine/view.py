@@ -17,30 +17,11 @@ import warp as wp
 
 from .camera import Projection
 from .geometry import Geometry
-from .ops.launch import launch
+from .rays import Rays
 from .scene import Film
-from .shading.gather import Hits
+from .shading.draw import Hits
 from .shading.samples import Samples
 from .shading.shade import PixelFrames
-
-
-@wp.kernel(enable_backward=False)
-def _primary_kernel(
-    start: int,
-    slot: int,
-    mesh: wp.uint64,
-    origin: wp.array(dtype=wp.vec3),
-    direction: wp.array(dtype=wp.vec3),
-    longest: float,
-    face: wp.array(dtype=wp.int32),
-    barycentric: wp.array(dtype=wp.vec2),
-):
-    i = start + wp.tid()
-    query = wp.mesh_query_ray(mesh, origin[i], direction[i], longest)
-    face[i] = -1
-    if query.result:
-        face[i] = query.face
-        barycentric[i] = wp.vec2(query.u, query.v)
 
 
 @dataclass
@@ -168,22 +149,12 @@ def build_view(
     origin, direction = projection.rays(grid_x.reshape(-1), grid_y.reshape(-1))
     origin_t = torch.from_numpy(origin.astype(np.float32)).to(device)
     direction_t = torch.from_numpy(direction.astype(np.float32)).to(device)
-    count = len(cells)
-    face = torch.empty(count, dtype=torch.int32, device=device)
-    bary = torch.zeros((count, 2), dtype=torch.float32, device=device)
-    inputs = [
-        geometry.mesh.id,
-        wp.from_torch(origin_t, dtype=wp.vec3),
-        wp.from_torch(direction_t, dtype=wp.vec3),
-        float(projection.camera.clip_end),
-        wp.from_torch(face),
-        wp.from_torch(bary, dtype=wp.vec2),
-    ]
-    launch(_primary_kernel, count, inputs, device)
+    reach = torch.full((len(cells),), float(projection.camera.clip_end), device=device)
+    met = geometry.rays.intersect(Rays(origin_t, direction_t, reach))
 
-    hit = torch.nonzero(face >= 0)[:, 0]
-    missed = torch.nonzero(face < 0)[:, 0]
-    face64 = face.to(torch.int64)
+    hit = torch.nonzero(met.face >= 0)[:, 0]
+    missed = torch.nonzero(met.face < 0)[:, 0]
+    face64 = met.face.to(torch.int64)
     material = device_geometry.material[face64[hit]]
     order = torch.argsort(material, stable=True)
     hit, material = hit[order], material[order]
@@ -195,7 +166,8 @@ def build_view(
         begin += size
 
     seen = face64[hit]
-    barycentric = torch.cat([bary[hit], 1.0 - bary[hit].sum(1, keepdim=True)], dim=1)
+    two = met.barycentric[hit]
+    barycentric = torch.cat([two, 1.0 - two.sum(1, keepdim=True)], dim=1)
     corners = device_geometry.corners[seen]
     position = (corners * barycentric[..., None]).sum(1)
     view_direction = -direction_t[hit]

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import warp as wp
@@ -84,7 +85,7 @@ def launch(kernel: wp.Kernel, count: int, inputs: Sequence[Any], device: str) ->
     def run(start: int, slot: int, items: int) -> None:
         wp.launch(kernel, dim=items, inputs=[start, slot, *inputs], device=device)
 
-    _run_ranges(kernel, count, device, run)
+    _launch_ranges(kernel, count, device, run)
 
 
 def launch_adjoint(kernel: wp.Kernel, count: int, inputs: Sequence[Any], adjoints: Sequence[Any], device: str) -> None:
@@ -103,7 +104,7 @@ def launch_adjoint(kernel: wp.Kernel, count: int, inputs: Sequence[Any], adjoint
             adjoint=True,
         )
 
-    _run_ranges(kernel, count, device, run)
+    _launch_ranges(kernel, count, device, run)
 
 
 def range_bounds(count: int, device: str) -> list[int]:
@@ -112,17 +113,26 @@ def range_bounds(count: int, device: str) -> list[int]:
     return [count * i // threads for i in range(threads + 1)]
 
 
-def _run_ranges(kernel: wp.Kernel, count: int, device: str, run: Callable[[int, int, int], None]) -> None:
-    """Call ``run(start, slot, items)`` for the ranges of a launch, on all threads."""
+def _launch_ranges(kernel: wp.Kernel, count: int, device: str, run: Callable[[int, int, int], None]) -> None:
+    """Call ``run(start, slot, items)`` for the ranges of a launch."""
     if count <= 0:
         return
     bounds = range_bounds(count, device)
-    threads = len(bounds) - 1
-    if threads == 1:
-        run(0, 0, count)
+    if len(bounds) > 2:
+        # The module must be loaded before the threads start, or each would compile it. A CPU launch has blocks of one.
+        kernel.module.load(wp.get_device(device), 1)
+    run_ranges(bounds, run)
+
+
+def run_ranges(bounds: Sequence[int], run: Callable[[int, int, int], None]) -> None:
+    """Call ``run(start, slot, items)`` for each range between neighbouring bounds, on all threads; slots count ranges.
+
+    Useful for whatever releases the GIL. Waits for all of them, and raises what one of them raised.
+    """
+    ranges = [(start, slot, end - start) for slot, (start, end) in enumerate(pairwise(bounds)) if end > start]
+    if len(ranges) == 1:
+        run(*ranges[0])
         return
-    # The module must be loaded before the threads start, or each would compile it. A CPU launch has blocks of one.
-    kernel.module.load(wp.get_device(device), 1)
-    futures = [_pool(threads).submit(run, bounds[i], i, bounds[i + 1] - bounds[i]) for i in range(threads)]
+    futures = [_pool(cpu_threads()).submit(run, *part) for part in ranges]
     for future in futures:
         future.result()

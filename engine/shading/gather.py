@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The visibility pass: draws light samples for every pixel, traces their rays and stores what arrives.
 
-Lights and environment are sampled directly and by the BSDF, combined by the balance heuristic (Veach, Guibas 1995).
-BSDF rays that meet a surface bring the light that it reflects. The stored samples stay valid while geometry, lights
-and view stand still, whatever happens to materials, powers and the environment's radiance: densities are those of the
-moment of gathering, which costs noise as the scene moves away from it but no bias.
+Samples are proposed (draw.py), their rays traced in batches, and those that bring light stored. BSDF rays that meet a
+surface bring the light that it reflects (indirect.py). The stored samples stay valid while geometry, lights and view
+stand still, whatever happens to materials, powers and the environment's radiance: densities are those of the moment of
+gathering, which costs noise as the scene moves away from it but no bias.
 """
 
 from __future__ import annotations
@@ -15,12 +15,18 @@ import torch
 import warp as wp
 
 from ..ops.launch import launch
-from .environment import environment_density, equirectangular_uv, sample_environment
-from .lights import FAR, LightArrays, hit_light, sample_light
-from .lobes import read_lobes
-from .paths import World, bsdf_density, reflected_light, sample_bsdf, visible
+from ..rays import HitArrays, RayHits, RayTracer
+from .draw import Hits, ProposalArrays, Proposals, draw_bsdf_kernel, draw_direct_kernel, light_tries
+from .environment import environment_density, equirectangular_uv
+from .indirect import reflected_light
+from .lights import FAR, LightArrays, hit_light
+from .paths import World
 from .samples import SOURCE_CONSTANT, SOURCE_ENVIRONMENT, SampleArrays, Samples
-from .shade import PixelFrames, Pixels, frame_of
+from .shade import PixelFrames
+
+# Rays of direct samples and BSDF samples that are in flight at a time. A ray takes about 70 bytes, and 250 more where
+# it meets a surface whose reflected light is wanted: at most 170 MB, and less than half of it in most scenes.
+RAYS_AT_ONCE = 1 << 19
 
 
 @dataclass(frozen=True)
@@ -32,16 +38,6 @@ class SampleCounts:
     bsdf: int = 8
     bounces: int = 1  # 0: direct light only
     clamp: float = 20.0  # largest radiance that an indirect sample may carry
-
-
-@wp.struct
-class Hits:
-    """Directly visible surface points, [P]."""
-
-    face: wp.array(dtype=wp.int32)
-    barycentric: wp.array(dtype=wp.vec2)  # weights of the triangle's first and second corner
-    position: wp.array(dtype=wp.vec3)
-    side: wp.array(dtype=wp.float32)  # -1 where the back is seen
 
 
 @wp.func
@@ -58,100 +54,78 @@ def _store_environment(samples: SampleArrays, i: int, n: int, direction: wp.vec3
     return _store(samples, i, n, direction, wp.vec3(weight, uv[0], uv[1]), SOURCE_ENVIRONMENT)
 
 
-@wp.func
-def _shifted(shift: float, index: int, step: float):
-    """Point `index` of an additive recurrence from `shift`, in [0, 1)."""
-    x = shift + float(index) * step
-    return x - wp.floor(x)
+@wp.kernel(enable_backward=False)
+def _store_direct_kernel(
+    start: int,
+    slot: int,
+    first: int,
+    world: World,
+    each: int,
+    light_samples: int,
+    environment_samples: int,
+    proposals: ProposalArrays,
+    occluded: wp.array(dtype=wp.bool),
+    samples: SampleArrays,
+):
+    """Samples of lights and environment whose rays are free, in the order of draw_direct_kernel."""
+    r = start + wp.tid()
+    i = first + r
+    k = int(r * each)
+    n = int(0)
+    for l in range(world.lights.count):
+        for _ in range(light_tries(world.lights, l, light_samples)):
+            w = proposals.value[k]
+            if w > 0.0 and not occluded[k]:
+                n = _store(samples, i, n, proposals.rays.direction[k], wp.vec3(w, w, w), l)
+            k += 1
+    for _ in range(environment_samples):
+        if proposals.value[k] > 0.0 and not occluded[k]:
+            n = _store_environment(samples, i, n, proposals.rays.direction[k], proposals.value[k], world)
+        k += 1
+    samples.count[i] = n
 
 
 @wp.kernel(enable_backward=False)
-def _gather_kernel(
+def _store_bsdf_kernel(
     start: int,
     slot: int,
+    first: int,
     world: World,
-    hits: Hits,
-    pixels: Pixels,
-    lobe_rows: wp.array2d(dtype=wp.float32),
-    seed: int,
+    position: wp.array(dtype=wp.vec3),
     light_samples: int,
     environment_samples: int,
     bsdf_samples: int,
-    bounces: int,
     clamp: float,
+    proposals: ProposalArrays,
+    met: HitArrays,
+    reflected: wp.array(dtype=wp.vec3),
     samples: SampleArrays,
 ):
-    i = start + wp.tid()
-    rng = wp.rand_init(seed, i)
-    lobes = read_lobes(lobe_rows, i)
-    frame = frame_of(pixels, i)
-    face = hits.face[i]
-    position = hits.position[i]
-    side = hits.side[i]
-    geometric = pixels.geometric[i]
-    bu = hits.barycentric[i][0]
-    bv = hits.barycentric[i][1]
-    # The R2 sequence (Roberts 2018), shifted at random for each pixel and strategy.
-    r2x = 0.7548776662466927
-    r2y = 0.5698402909980532
-    n = int(0)
-    by_bsdf = float(bsdf_samples)
-    by_environment = float(environment_samples)
-
-    for l in range(world.lights.count):
-        tries = light_samples
-        if world.lights.extent[l] <= 0.0:
-            tries = 1
-        shift_u = wp.randf(rng)
-        shift_v = wp.randf(rng)
-        for j in range(tries):
-            light = sample_light(world.lights, l, position, _shifted(shift_u, j, r2x), _shifted(shift_v, j, r2y))
-            if light.radiance > 0.0 and wp.dot(frame.normal, light.direction) > 0.0:
-                weight = light.radiance
-                if light.density > 0.0:
-                    chance = float(tries) * light.density
-                    weight = weight / (chance + by_bsdf * bsdf_density(lobes, frame, light.direction))
-                if world.lights.shadow[l] == 0 or visible(
-                    world.geometry, face, bu, bv, position, geometric, frame.smooth, side,
-                    light.direction, light.distance,
-                ):  # fmt: skip
-                    n = _store(samples, i, n, light.direction, wp.vec3(weight, weight, weight), l)
-
-    shift_u = wp.randf(rng)
-    shift_v = wp.randf(rng)
-    for j in range(environment_samples):
-        d = sample_environment(world.environment, _shifted(shift_u, j, r2x), _shifted(shift_v, j, r2y))
-        if wp.dot(frame.normal, d) > 0.0:  # noqa: SIM102 (a ray costs too much to cast it in a condition with `and`)
-            if visible(world.geometry, face, bu, bv, position, geometric, frame.smooth, side, d, FAR):
-                chance = by_environment * environment_density(world.environment, d)
-                weight = 1.0 / (chance + by_bsdf * bsdf_density(lobes, frame, d))
-                n = _store_environment(samples, i, n, d, weight, world)
-
-    shift_u = wp.randf(rng)
-    shift_v = wp.randf(rng)
-    shift_w = wp.randf(rng)
+    """What BSDF rays find: lights on their way, then the environment or the light that a surface reflects (`reflected`
+    is empty where only direct light is wanted)."""
+    r = start + wp.tid()
+    i = first + r
+    n = int(samples.count[i])
     for j in range(bsdf_samples):
-        choice = (float(j) + shift_w) / by_bsdf
-        d = sample_bsdf(lobes, frame, choice, _shifted(shift_u, j, r2x), _shifted(shift_v, j, r2y))
-        density = by_bsdf * bsdf_density(lobes, frame, d)
-        if wp.dot(d, geometric) > 0.0 and density > 0.0:
-            query = wp.mesh_query_ray(world.geometry.mesh, position + geometric * world.geometry.epsilon, d, FAR)
+        k = r * bsdf_samples + j
+        density = proposals.value[k]
+        if density > 0.0:
+            d = proposals.rays.direction[k]
             free = float(FAR)
-            if query.result:
-                free = query.t
+            if met.face[k] >= 0:
+                free = met.distance[k]
             for l in range(world.lights.count):
-                light = hit_light(world.lights, l, position, d)
+                light = hit_light(world.lights, l, position[i], d)
                 if light.distance > 0.0 and light.radiance > 0.0:
                     reached = light.distance <= free  # a sun is as far as nothing
                     if reached or world.lights.shadow[l] == 0:
                         weight = light.radiance / (density + float(light_samples) * light.density)
                         n = _store(samples, i, n, d, wp.vec3(weight, weight, weight), l)
-            if not query.result:
-                weight = 1.0 / (density + by_environment * environment_density(world.environment, d))
-                n = _store_environment(samples, i, n, d, weight, world)
-            elif bounces > 0:
-                state = wp.rand_init(seed + 7919 * (j + 1), i)
-                radiance = reflected_light(world, query.face, query.u, query.v, d, bounces, state)
+            if met.face[k] < 0:
+                other = float(environment_samples) * environment_density(world.environment, d)
+                n = _store_environment(samples, i, n, d, 1.0 / (density + other), world)
+            elif reflected.shape[0] > 0:
+                radiance = reflected[k]
                 most = wp.max(wp.max(radiance[0], radiance[1]), radiance[2])
                 if most > 0.0:
                     radiance = radiance * wp.min(1.0, clamp / most)
@@ -159,15 +133,23 @@ def _gather_kernel(
     samples.count[i] = n
 
 
+def _lights_with_size(lights: LightArrays) -> int:
+    return int((lights.extent.numpy() > 0).sum()) if lights.count else 0
+
+
+def _direct_samples(lights: LightArrays, counts: SampleCounts) -> int:
+    sized = _lights_with_size(lights)
+    return (lights.count - sized) + sized * counts.light + counts.environment
+
+
 def capacity(lights: LightArrays, counts: SampleCounts) -> int:
     """Most samples that one pixel can store."""
-    sized = int((lights.extent.numpy() > 0).sum()) if lights.count else 0
-    direct = (lights.count - sized) + sized * counts.light + counts.environment
-    return direct + counts.bsdf * (1 + sized)
+    return _direct_samples(lights, counts) + counts.bsdf * (1 + _lights_with_size(lights))
 
 
 def gather(
     world: World,
+    tracer: RayTracer,
     hits: Hits,
     frames: PixelFrames,
     normal: torch.Tensor,
@@ -176,18 +158,55 @@ def gather(
     seed: int,
     into: Samples,
 ) -> None:
-    """Fill `into` with light samples for the pixels of a view. Deterministic for a seed."""
-    inputs = [
+    """Fill `into` with light samples for the pixels of a view. Deterministic for a seed (on CUDA too)."""
+    device, pixels = str(lobes.device), len(lobes)
+    seed &= 0x7FFFFFFF
+    direct = _direct_samples(world.lights, counts)
+    at_once = max(1, min(pixels, RAYS_AT_ONCE // max(1, direct + counts.bsdf)))
+    by_light, by_bsdf = Proposals.empty(at_once * direct, device), Proposals.empty(at_once * counts.bsdf, device)
+    seen = [hits, frames.arrays(normal), wp.from_torch(lobes.detach()), seed]
+    samples = into.arrays()
+    for first in range(0, pixels, at_once):
+        count = min(at_once, pixels - first)
+
+        shadow = by_light.first(count * direct)
+        drawn = [direct, counts.light, counts.environment]
+        launch(draw_direct_kernel, count, [first, world, *seen, *drawn, counts.bsdf, shadow.arrays()], device)
+        occluded = wp.from_torch(tracer.occluded(shadow.rays))
+        launch(_store_direct_kernel, count, [first, world, *drawn, shadow.arrays(), occluded, samples], device)
+
+        onward = by_bsdf.first(count * counts.bsdf)
+        launch(draw_bsdf_kernel, count, [first, world, *seen, counts.bsdf, onward.arrays()], device)
+        met = tracer.intersect(onward.rays)
+        reflected = _reflected(world, tracer, met, onward, counts, seed, first * counts.bsdf)
+        inputs = [first, world, hits.position, counts.light, counts.environment, counts.bsdf, counts.clamp]
+        inputs += [onward.arrays(), met.arrays(), wp.from_torch(reflected, dtype=wp.vec3), samples]
+        launch(_store_bsdf_kernel, count, inputs, device)
+
+
+def _reflected(
+    world: World,
+    tracer: RayTracer,
+    met: RayHits,
+    onward: Proposals,
+    counts: SampleCounts,
+    seed: int,
+    stream: int,
+) -> torch.Tensor:
+    """Light reflected against each BSDF ray [N, 3], not set where it met nothing; [0, 3] for direct light only."""
+    if counts.bounces == 0:
+        return torch.empty((0, 3), device=met.face.device)
+    lit = torch.nonzero(met.face >= 0)[:, 0]
+    radiance = reflected_light(
         world,
-        hits,
-        frames.arrays(normal),
-        wp.from_torch(lobes.detach()),
-        seed & 0x7FFFFFFF,
-        counts.light,
-        counts.environment,
-        counts.bsdf,
+        tracer,
+        met.face[lit],
+        met.barycentric[lit],
+        onward.rays.direction[lit],
         counts.bounces,
-        counts.clamp,
-        into.arrays(),
-    ]
-    launch(_gather_kernel, len(lobes), inputs, str(lobes.device))
+        seed,
+        lit + stream,
+    )
+    out = torch.empty((len(met.face), 3), device=met.face.device)
+    out[lit] = radiance
+    return out

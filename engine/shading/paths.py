@@ -1,22 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""BSDF sampling and the light that other surfaces reflect: a small forward path tracer in Warp functions.
-
-Nothing here is differentiated; its results are stored as light samples of constant radiance.
-"""
+"""What rays can meet, where shadow rays begin, and directions sampled by the BSDF."""
 
 from __future__ import annotations
 
 import warp as wp
 
 from ..geometry import GeometryArrays
-from .bsdf import PI, Lobes, Tables, lobes_of, specular_reflectance
-from .environment import EnvironmentArrays, environment_density, lookup, sample_environment
-from .lights import FAR, LightArrays, perpendicular, sample_light
-from .secondary import MaterialArrays, Surface, smooth_origin, surface_at
-from .shade import Frame, reflected
-
-# Lobes narrower than this are widened where they are seen by indirect light only: what they would add is noise.
-MIN_SECONDARY_ROUGHNESS = wp.constant(0.15)
+from .bsdf import PI, Lobes, Tables, specular_reflectance
+from .environment import EnvironmentArrays
+from .lights import LightArrays, perpendicular
+from .secondary import MaterialArrays, smooth_origin
+from .shade import Frame
 
 
 @wp.struct
@@ -87,7 +81,7 @@ def sample_bsdf(lobes: Lobes, frame: Frame, choice: float, u: float, v: float):
 
 
 @wp.func
-def visible(
+def shadow_origin(
     geometry: GeometryArrays,
     face: int,
     u: float,
@@ -97,9 +91,8 @@ def visible(
     smooth: wp.vec3,
     side: float,
     direction: wp.vec3,
-    distance: float,
 ):
-    """Whether nothing lies between a surface point and a light, with Cycles' shadow-terminator offset (§6)."""
+    """Where the shadow ray of a surface point begins, with Cycles' shadow-terminator offset (§6)."""
     gl = wp.dot(geometric, direction)
     nl = wp.dot(smooth, direction)
     c = geometry.terminator[face]
@@ -110,97 +103,4 @@ def visible(
     origin = position
     if amount > 0.0:
         origin = wp.lerp(position, smooth_origin(geometry, face, u, v, position, side), amount)
-    origin = origin + geometric * geometry.epsilon
-    return not wp.mesh_query_ray_anyhit(geometry.mesh, origin, direction, distance * 0.9999)
-
-
-@wp.func
-def _surface_lobes(s: Surface, view: wp.vec3, tables: Tables):
-    nv = wp.clamp(wp.dot(s.normal, view), 1.0e-4, 1.0)
-    roughness = wp.max(s.roughness, MIN_SECONDARY_ROUGHNESS)
-    return lobes_of(s.base, roughness, s.metallic, s.ior, s.level, s.tint, 1.0, nv, tables)
-
-
-@wp.func
-def _surface_frame(s: Surface, view: wp.vec3):
-    frame = Frame()
-    frame.normal = s.normal
-    frame.lifted = s.normal
-    frame.smooth = s.normal
-    frame.view = view
-    frame.bump = 0.0
-    return frame
-
-
-@wp.func
-def reflected_light(
-    world: World, first_face: int, first_u: float, first_v: float, first_ray: wp.vec3, bounces: int, rng: wp.uint32
-):
-    """Radiance that leaves a surface point against `first_ray` after at most `bounces` reflections (1: direct)."""
-    total = wp.vec3(0.0, 0.0, 0.0)
-    throughput = wp.vec3(1.0, 1.0, 1.0)
-    face = int(first_face)
-    hit_u = float(first_u)
-    hit_v = float(first_v)
-    ray = wp.vec3(first_ray[0], first_ray[1], first_ray[2])
-    alive = int(1)
-    state = rng
-    importance = world.environment.density.shape[0] > 1
-    for bounce in range(bounces + 1):
-        if alive == 1:
-            s = surface_at(world.geometry, world.materials, face, hit_u, hit_v, ray)
-            total += wp.cw_mul(throughput, s.emission)
-            if bounce == bounces:
-                alive = 0
-            else:
-                view = -ray
-                lobes = _surface_lobes(s, view, world.tables)
-                frame = _surface_frame(s, view)
-                side = float(1.0)
-                if wp.dot(s.normal, world.geometry.normals[3 * face]) < 0.0:
-                    side = -1.0
-                if world.lights.count > 0:
-                    l = wp.min(int(wp.randf(state) * float(world.lights.count)), world.lights.count - 1)
-                    light = sample_light(world.lights, l, s.position, wp.randf(state), wp.randf(state))
-                    if light.radiance > 0.0 and wp.dot(s.normal, light.direction) > 0.0:
-                        weight = light.radiance * float(world.lights.count)
-                        if light.density > 0.0:
-                            weight = weight / light.density
-                        if world.lights.shadow[l] == 0 or visible(
-                            world.geometry, face, hit_u, hit_v, s.position, s.geometric, s.normal, side,
-                            light.direction, light.distance,
-                        ):  # fmt: skip
-                            f = reflected(lobes, frame, light.direction)
-                            total += wp.cw_mul(wp.cw_mul(throughput, f), world.light_color[l]) * weight
-                if importance:
-                    d = sample_environment(world.environment, wp.randf(state), wp.randf(state))
-                    if wp.dot(s.normal, d) > 0.0:
-                        density = environment_density(world.environment, d)
-                        if visible(world.geometry, face, hit_u, hit_v, s.position, s.geometric, s.normal, side, d, FAR):
-                            f = reflected(lobes, frame, d)
-                            radiance = lookup(world.environment.image, world.environment.rotation, d)
-                            weight = 1.0 / (density + bsdf_density(lobes, frame, d))
-                            total += wp.cw_mul(wp.cw_mul(throughput, f), radiance) * weight
-                d = sample_bsdf(lobes, frame, wp.randf(state), wp.randf(state), wp.randf(state))
-                density = bsdf_density(lobes, frame, d)
-                if wp.dot(d, s.geometric) <= 0.0 or density <= 0.0:
-                    alive = 0
-                else:
-                    f = reflected(lobes, frame, d)
-                    query = wp.mesh_query_ray(
-                        world.geometry.mesh, s.position + s.geometric * world.geometry.epsilon, d, FAR
-                    )
-                    if query.result:
-                        throughput = wp.cw_mul(throughput, f) / density
-                        face = query.face
-                        hit_u = query.u
-                        hit_v = query.v
-                        ray = d
-                    else:
-                        alive = 0
-                        other = float(0.0)
-                        if importance:
-                            other = environment_density(world.environment, d)
-                        radiance = lookup(world.environment.image, world.environment.rotation, d)
-                        total += wp.cw_mul(wp.cw_mul(throughput, f), radiance) / (density + other)
-    return total
+    return origin + geometric * geometry.epsilon

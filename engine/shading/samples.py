@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Light samples of a view: what the gather kernel stores and the shading kernel reads.
+"""Light samples of a view: what the gather pass stores and the shading kernel reads.
 
 Sample k of pixel p says: from direction ``direction[p, k]`` arrives ``radiance[p, k]`` times the radiance of
 ``source[p, k]``, divided by the sampling density, with visibility and multiple-importance weight included. Only samples

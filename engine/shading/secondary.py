@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Materials as the gather kernel looks them up where a ray meets a surface.
+"""Materials as indirect light looks them up where a ray meets a surface.
 
 Indirect light is smooth, so textures are reduced to at most 256 texels a side, decoded, and looked up at the nearest
 texel; the directly visible surface uses the exact lookups of materials.py.
@@ -33,6 +33,7 @@ class MaterialArrays:
     textures: wp.array3d(dtype=wp.int32)
     uv_matrix: wp.array3d(dtype=wp.float32)  # [M, TEXTURES, 6]
     pool: wp.array(dtype=wp.float32)  # three values a texel
+    glowing: int  # 1 if any material may emit light
 
 
 @wp.struct
@@ -198,4 +199,5 @@ class MaterialTable:
         arrays.uv_matrix = wp.array(self._matrix, dtype=wp.float32, device=self._device)
         pool = torch.cat(self._pool) if self._pool else torch.zeros(3)
         arrays.pool = wp.array(pool.cpu().numpy(), dtype=wp.float32, device=self._device)
+        arrays.glowing = int((self._constants[:, 10:] > 0).any())
         return arrays
