@@ -83,8 +83,10 @@ def reflected(lobes: Lobes, frame: Frame, light: wp.vec3):
         snl = wp.dot(frame.lifted, light)
         snv = wp.dot(frame.lifted, frame.view)
         if snl > 0.0 and snv > 0.0:
-            half = wp.normalize(light + frame.view)
-            hv = wp.clamp(wp.dot(half, frame.view), 0.0, 1.0)
+            half = light + frame.view
+            length = wp.length(half)
+            half = half / length
+            hv = wp.min(0.5 * length, 1.0)  # both are unit vectors
             cross = wp.cross(frame.lifted, half)
             core = ggx_core(lobes.alpha2, snl, snv, wp.dot(frame.lifted, half), wp.dot(cross, cross))
             result = result + core * specular_reflectance(lobes, hv)
@@ -176,8 +178,10 @@ def _shade_backward_kernel(
                 g_normal += light * (factor * wp.dot(weighted, lobes.diffuse))
             snl = wp.dot(frame.lifted, light)
             if snl > 0.0 and nv > 0.0:
-                half = wp.normalize(light + frame.view)
-                hv = wp.clamp(wp.dot(half, frame.view), 0.0, 1.0)
+                half = light + frame.view
+                length = wp.length(half)
+                half = half / length
+                hv = wp.min(0.5 * length, 1.0)
                 nh = wp.dot(frame.lifted, half)
                 cross = wp.cross(frame.lifted, half)
                 d = wp.dot(cross, cross) + a2 * nh * nh
