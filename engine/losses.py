@@ -55,11 +55,11 @@ def material_prior(
         chosen = torch.randint(len(uv), (count,), generator=generator).to(uv.device)
         near = torch.rand(count, 1, generator=generator) < 0.5
         jitter = torch.randn(count, 2, generator=generator) * torch.where(near, NEAR, WIDE)
-        here = uv[chosen].contiguous()
-        there = (here + jitter.to(uv)).contiguous()
-        modes = bundle.texture.extension, bundle.texture.interpolation
-        value_here = sample_texture(bundle.data, here, *modes)
-        difference = (value_here - sample_texture(bundle.data, there, *modes)).abs()
+        here = uv[chosen]
+        both = torch.cat([here, here + jitter.to(uv)])  # one lookup: each has a gradient of the size of the texture
+        values = sample_texture(bundle.data, both, bundle.texture.extension, bundle.texture.interpolation)
+        value_here, value_there = values.split(count)
+        difference = (value_here - value_there).abs()
         near = near.to(uv.device)[:, 0]
         alike = torch.ones(count, device=uv.device)
         if "base_color" in bundle.channels:

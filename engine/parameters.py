@@ -228,8 +228,10 @@ class Parameters:
             if self.white_balance_log.requires_grad:
                 self.white_balance_log -= self.white_balance_log.mean(0)
         for bundle in self.bundles:
+            ranges = torch.empty(2, bundle.data.shape[-1])
             for target, (first, last) in bundle.channels.items():
-                bundle.data[..., first:last].clamp_(*RANGES[target])
+                ranges[:, first:last] = torch.tensor(RANGES[target])[:, None]
+            bundle.data.clamp_(*ranges.to(bundle.data.device))
 
     @torch.no_grad()
     def enlarge(self, size: int, coverage: dict[int, torch.Tensor]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ import warp as wp
 
 from .camera import Projection
 from .geometry import Geometry
+from .ops.launch import launch
 from .rays import Rays
 from .scene import Film
 from .shading.draw import Hits
@@ -73,8 +75,33 @@ class DeviceGeometry:
         return _interpolate(self.uvs[slot], view.face[part], view.barycentric[part])
 
 
+@wp.kernel(enable_backward=False)
+def _interpolate_kernel(
+    start: int,
+    slot: int,
+    corner_values: wp.array3d(dtype=wp.float32),
+    face: wp.array(dtype=wp.int64),
+    barycentric: wp.array(dtype=wp.vec3),
+    out: wp.array2d(dtype=wp.float32),
+):
+    i = start + wp.tid()
+    t = int(face[i])
+    b = barycentric[i]
+    for c in range(out.shape[1]):
+        out[i, c] = b[0] * corner_values[t, 0, c] + b[1] * corner_values[t, 1, c] + b[2] * corner_values[t, 2, c]
+
+
 def _interpolate(corner_values: torch.Tensor, face: torch.Tensor, barycentric: torch.Tensor) -> torch.Tensor:
-    return (corner_values[face] * barycentric[..., None]).sum(1)
+    """Values [T, 3, C] of the triangles' corners at points [P] of them: [P, C]."""
+    out = torch.empty((len(face), corner_values.shape[2]), device=face.device)
+    inputs = [
+        wp.from_torch(corner_values),
+        wp.from_torch(face),
+        wp.from_torch(barycentric, dtype=wp.vec3),
+        wp.from_torch(out),
+    ]
+    launch(_interpolate_kernel, len(face), inputs, str(face.device))
+    return out
 
 
 def filter_reach(film: Film) -> int:
@@ -114,10 +141,30 @@ def _window(film: Film, d: torch.Tensor) -> torch.Tensor:
 
 def apply_filter(cells: torch.Tensor, across: torch.Tensor, up: torch.Tensor, grid: int) -> torch.Tensor:
     """Cells [H, W, C] with their margin -> pixels; separable weights for columns and rows."""
-    x = cells.permute(2, 0, 1)[:, None]
-    x = F.conv2d(x, up.to(x)[None, None, :, None], stride=(grid, 1))
-    x = F.conv2d(x, across.to(x)[None, None, None, :], stride=(1, grid))
-    return x[:, 0].permute(1, 2, 0)
+    return _Filter.apply(_Filter.apply(cells, up, 0, grid), across, 1, grid)
+
+
+class _Filter(torch.autograd.Function):
+    """Weighted sums of neighbours along one dimension, `grid` apart: a few vectorised additions of whole images, which
+    cost a fraction of a general convolution of so few channels. The weights are constant."""
+
+    @staticmethod
+    def forward(ctx: Any, cells: torch.Tensor, weights: torch.Tensor, dim: int, grid: int) -> torch.Tensor:
+        ctx.shape, ctx.weights, ctx.modes = cells.shape, weights, (dim, grid)
+        neighbours = cells.unfold(dim, len(weights), grid)
+        out = neighbours[..., 0] * weights[0]
+        for k in range(1, len(weights)):
+            out.addcmul_(neighbours[..., k], weights[k])
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad_out: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        dim, grid = ctx.modes
+        grad = grad_out.new_zeros(ctx.shape)
+        neighbours = grad.unfold(dim, len(ctx.weights), grid)
+        for k in range(len(ctx.weights)):
+            neighbours[..., k].addcmul_(grad_out, ctx.weights[k])
+        return grad, None, None, None
 
 
 def build_view(
@@ -169,7 +216,7 @@ def build_view(
     two = met.barycentric[hit]
     barycentric = torch.cat([two, 1.0 - two.sum(1, keepdim=True)], dim=1)
     corners = device_geometry.corners[seen]
-    position = (corners * barycentric[..., None]).sum(1)
+    position = _interpolate(device_geometry.corners, seen, barycentric)
     view_direction = -direction_t[hit]
     geometric = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     geometric = F.normalize(geometric, dim=1, eps=1e-30)
@@ -196,7 +243,7 @@ def build_view(
         material_slices=slices,
         face=seen,
         barycentric=barycentric,
-        position=position.contiguous(),
+        position=position,
         side=smooth_side.contiguous(),
         raw_normal=raw_normal,
         tangent=_interpolate(device_geometry.tangents, seen, barycentric),

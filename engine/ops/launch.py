@@ -82,46 +82,21 @@ def launch(kernel: wp.Kernel, count: int, inputs: Sequence[Any], device: str) ->
     summed over slots are the same in every run.
     """
 
+    bounds = range_bounds(count, device)
+    if len(bounds) > 2:
+        # The module must be loaded before the threads start, or each would compile it. A CPU launch has blocks of one.
+        kernel.module.load(wp.get_device(device), 1)
+
     def run(start: int, slot: int, items: int) -> None:
         wp.launch(kernel, dim=items, inputs=[start, slot, *inputs], device=device)
 
-    _launch_ranges(kernel, count, device, run)
-
-
-def launch_adjoint(kernel: wp.Kernel, count: int, inputs: Sequence[Any], adjoints: Sequence[Any], device: str) -> None:
-    """Run Warp's automatic adjoint of the kernel: `adjoints` holds one array (or None) for each input.
-
-    Gradients are added without atomics on the CPU, so only items that write to places of their own may run here.
-    """
-
-    def run(start: int, slot: int, items: int) -> None:
-        wp.launch(
-            kernel,
-            dim=items,
-            inputs=[start, slot, *inputs],
-            adj_inputs=[None, None, *adjoints],
-            device=device,
-            adjoint=True,
-        )
-
-    _launch_ranges(kernel, count, device, run)
+    run_ranges(bounds, run)
 
 
 def range_bounds(count: int, device: str) -> list[int]:
     """Where the ranges of a launch of ``count`` items begin, and where the last one ends."""
     threads = max(1, min(cpu_threads(), count // MIN_ITEMS_PER_THREAD)) if device == "cpu" else 1
     return [count * i // threads for i in range(threads + 1)]
-
-
-def _launch_ranges(kernel: wp.Kernel, count: int, device: str, run: Callable[[int, int, int], None]) -> None:
-    """Call ``run(start, slot, items)`` for the ranges of a launch."""
-    if count <= 0:
-        return
-    bounds = range_bounds(count, device)
-    if len(bounds) > 2:
-        # The module must be loaded before the threads start, or each would compile it. A CPU launch has blocks of one.
-        kernel.module.load(wp.get_device(device), 1)
-    run_ranges(bounds, run)
 
 
 def run_ranges(bounds: Sequence[int], run: Callable[[int, int, int], None]) -> None:

@@ -43,6 +43,7 @@ class Lobes:
     edge: wp.vec3
     dielectric: wp.vec3
     eta: float
+    f0: float  # of eta
     alpha2: float
 
 
@@ -58,33 +59,33 @@ def device_tables(device: str) -> Tables:
 
 
 @wp.func
-def _node(x: float, n: int):
+def node_of(x: float, n: int):
     """Index of the table node below x in [0, 1]; the last interval is closed."""
     return wp.clamp(int(wp.clamp(x, 0.0, 1.0) * float(n - 1)), 0, n - 2)
 
 
 @wp.func
-def _fraction(x: float, n: int, node: int):
+def fraction_of(x: float, n: int, node: int):
     return wp.clamp(x, 0.0, 1.0) * float(n - 1) - float(node)
 
 
 @wp.func
 def _lookup1(table: wp.array(dtype=wp.float32), x: float):
     n = table.shape[0]
-    i = _node(x, n)
-    return wp.lerp(table[i], table[i + 1], _fraction(x, n, i))
+    i = node_of(x, n)
+    return wp.lerp(table[i], table[i + 1], fraction_of(x, n, i))
 
 
 @wp.func
 def _lookup2(table: wp.array2d(dtype=wp.float32), x: float, y: float):
     nx = table.shape[0]
     ny = table.shape[1]
-    i = _node(x, nx)
-    j = _node(y, ny)
-    fy = _fraction(y, ny, j)
+    i = node_of(x, nx)
+    j = node_of(y, ny)
+    fy = fraction_of(y, ny, j)
     low = wp.lerp(table[i, j], table[i, j + 1], fy)
     high = wp.lerp(table[i + 1, j], table[i + 1, j + 1], fy)
-    return wp.lerp(low, high, _fraction(x, nx, i))
+    return wp.lerp(low, high, fraction_of(x, nx, i))
 
 
 @wp.func
@@ -92,11 +93,11 @@ def _lookup3(table: wp.array3d(dtype=wp.float32), x: float, y: float, z: float):
     nx = table.shape[0]
     ny = table.shape[1]
     nz = table.shape[2]
-    i = _node(x, nx)
-    j = _node(y, ny)
-    k = _node(z, nz)
-    fy = _fraction(y, ny, j)
-    fz = _fraction(z, nz, k)
+    i = node_of(x, nx)
+    j = node_of(y, ny)
+    k = node_of(z, nz)
+    fy = fraction_of(y, ny, j)
+    fz = fraction_of(z, nz, k)
     a = wp.lerp(
         wp.lerp(table[i, j, k], table[i, j, k + 1], fz), wp.lerp(table[i, j + 1, k], table[i, j + 1, k + 1], fz), fy
     )
@@ -105,7 +106,7 @@ def _lookup3(table: wp.array3d(dtype=wp.float32), x: float, y: float, z: float):
         wp.lerp(table[i + 1, j + 1, k], table[i + 1, j + 1, k + 1], fz),
         fy,
     )
-    return wp.lerp(a, b, _fraction(x, nx, i))
+    return wp.lerp(a, b, fraction_of(x, nx, i))
 
 
 @wp.func
@@ -122,17 +123,19 @@ def fresnel_dielectric(cosine: float, eta: float):
     result = float(1.0)
     if g2 > 0.0:
         g = wp.sqrt(g2)
-        a = (g - cosine) / (g + cosine)
-        b = (cosine * (g + cosine) - 1.0) / (cosine * (g - cosine) + 1.0)
-        result = 0.5 * a * a * (1.0 + b * b)
+        # (a / b)² (1 + (c / d)²) / 2 over a common denominator: divisions are what this costs
+        a = g - cosine
+        b = g + cosine
+        c = cosine * b - 1.0
+        d = cosine * a + 1.0
+        result = 0.5 * a * a * (c * c + d * d) / (b * b * d * d)
     return result
 
 
 @wp.func
-def relative_fresnel(hv: float, eta: float):
+def relative_fresnel(hv: float, lobes: Lobes):
     """s(hv): dielectric Fresnel rescaled to run from 0 at normal to 1 at grazing incidence."""
-    f0 = f0_of(eta)
-    return wp.clamp((fresnel_dielectric(hv, eta) - f0) / (1.0 - f0), 0.0, 1.0)
+    return wp.clamp((fresnel_dielectric(hv, lobes.eta) - lobes.f0) / (1.0 - lobes.f0), 0.0, 1.0)
 
 
 @wp.func
@@ -144,13 +147,59 @@ def ggx_core(alpha2: float, nl: float, nv: float, nh: float, sine2: float):
     d = sine2 + alpha2 * nh * nh
     gv = wp.sqrt(nv * nv + alpha2 * (1.0 - nv * nv))
     gl = wp.sqrt(nl * nl + alpha2 * (1.0 - nl * nl))
-    return alpha2 / (PI * d * d) * nl / (2.0 * (nl * gv + nv * gl))
+    return alpha2 * nl / (2.0 * PI * d * d * (nl * gv + nv * gl))
 
 
 @wp.func
-def _gain(fss: float, e_avg: float, missing: float):
+def multiscatter_gain(fss: float, e_avg: float, missing: float):
     """1 + Fms m: energy that multiple scattering inside the microsurface returns."""
     return 1.0 + fss * e_avg / (1.0 - fss * (1.0 - e_avg)) * missing
+
+
+@wp.func
+def _gains(fss: wp.vec3, e_avg: float, missing: float):
+    return wp.vec3(
+        multiscatter_gain(fss[0], e_avg, missing),
+        multiscatter_gain(fss[1], e_avg, missing),
+        multiscatter_gain(fss[2], e_avg, missing),
+    )
+
+
+@wp.struct
+class Dielectric:
+    """What a dielectric's index of refraction and specular level come to."""
+
+    eta: float
+    f0: float
+    f_mean: float  # mean Fresnel weight between F0 and 1
+    z: float  # coordinate of the energy table
+    present: float  # 0 if nothing is reflected
+
+
+@wp.func
+def dielectric_of(ior: float, level: float):
+    """A level of 0.5 leaves the index alone, others scale F0."""
+    d = Dielectric()
+    d.eta = ior
+    d.f0 = f0_of(ior)
+    if level != 0.5:
+        d.f0 = wp.min(d.f0 * 2.0 * level, 0.99)
+        root = wp.sqrt(wp.max(d.f0, 1.0e-12))
+        d.eta = (1.0 + root) / (1.0 - root)
+    d.f_mean = wp.clamp(((d.eta - 1.0) / (4.08567 + 1.00071 * d.eta) - d.f0) / (1.0 - d.f0), 0.0, 1.0)
+    d.z = wp.sqrt(wp.abs(d.eta - 1.0) / (d.eta + 1.0))
+    d.present = 1.0
+    if d.eta == 1.0 or level <= 0.0:
+        d.present = 0.0
+    return d
+
+
+@wp.func
+def edge_of(base: float, tint: float):
+    """b of a metal's F82 edge tint: F = F0 + (1 - F0) (1 - hv)^5 - b hv (1 - hv)^6."""
+    f82_power5 = 0.4626642  # (6/7)^5
+    f82_scale = 7.0 / 0.3965693  # 7 / (6/7)^6
+    return (base + (1.0 - base) * f82_power5) * f82_scale * (1.0 - wp.min(tint, 1.0))
 
 
 @wp.func
@@ -171,37 +220,23 @@ def lobes_of(
     e_avg = _lookup1(tables.e_avg, roughness)
     missing = multiscatter * (1.0 - e) / e
 
-    # Specular of the dielectric. A level of 0.5 leaves the index alone, others scale F0.
-    eta = ior
-    f0 = f0_of(ior)
-    if level != 0.5:
-        f0 = wp.min(f0 * 2.0 * level, 0.99)
-        root = wp.sqrt(wp.max(f0, 1.0e-12))
-        eta = (1.0 + root) / (1.0 - root)
-    f_mean = wp.clamp(((eta - 1.0) / (4.08567 + 1.00071 * eta) - f0) / (1.0 - f0), 0.0, 1.0)
-    albedo = _lookup3(tables.s, roughness, nv, wp.sqrt(wp.abs(eta - 1.0) / (eta + 1.0)))
-    present = float(1.0)
-    if eta == 1.0 or level <= 0.0:
-        present = 0.0
+    dielectric = dielectric_of(ior, level)
+    f0 = dielectric.f0
+    f_mean = dielectric.f_mean
+    present = dielectric.present
+    albedo = _lookup3(tables.s, roughness, nv, dielectric.z)
     f0c = wp.vec3(wp.min(f0 * tint[0], 1.0), wp.min(f0 * tint[1], 1.0), wp.min(f0 * tint[2], 1.0))
     one = wp.vec3(1.0, 1.0, 1.0)
     fss = f0c + (one - f0c) * f_mean
-    gain = wp.vec3(_gain(fss[0], e_avg, missing), _gain(fss[1], e_avg, missing), _gain(fss[2], e_avg, missing))
+    gain = _gains(fss, e_avg, missing)
     layer = wp.cw_mul(gain, f0c + (one - f0c) * albedo) / (1.0 + missing)
     below = 1.0 - present * wp.clamp(wp.max(wp.max(layer[0], layer[1]), layer[2]), 0.0, 1.0)
 
-    # Metal with the F82 edge tint: F = F0 + (1 - F0) (1 - hv)^5 - b hv (1 - hv)^6.
+    # Metal with the F82 edge tint.
     clamped = wp.vec3(wp.clamp(base[0], 0.0, 1.0), wp.clamp(base[1], 0.0, 1.0), wp.clamp(base[2], 0.0, 1.0))
-    f82_power5 = 0.4626642  # (6/7)^5
-    f82_scale = 7.0 / 0.3965693  # 7 / (6/7)^6
-    b = wp.cw_mul(
-        (clamped + (one - clamped) * f82_power5) * f82_scale,
-        wp.vec3(1.0 - wp.min(tint[0], 1.0), 1.0 - wp.min(tint[1], 1.0), 1.0 - wp.min(tint[2], 1.0)),
-    )
+    b = wp.vec3(edge_of(clamped[0], tint[0]), edge_of(clamped[1], tint[1]), edge_of(clamped[2], tint[2]))
     metal_fss = clamped + (one - clamped) / 21.0 - b / 126.0
-    metal_gain = metallic * wp.vec3(
-        _gain(metal_fss[0], e_avg, missing), _gain(metal_fss[1], e_avg, missing), _gain(metal_fss[2], e_avg, missing)
-    )
+    metal_gain = metallic * _gains(metal_fss, e_avg, missing)
 
     dielectric_weight = (1.0 - metallic) * present
     lobes.diffuse = base * ((1.0 - metallic) * below)
@@ -209,7 +244,8 @@ def lobes_of(
     lobes.schlick = wp.cw_mul(metal_gain, one - clamped)
     lobes.edge = -wp.cw_mul(metal_gain, b)
     lobes.dielectric = dielectric_weight * wp.cw_mul(gain, one - f0c)
-    lobes.eta = eta
+    lobes.eta = dielectric.eta
+    lobes.f0 = f0_of(dielectric.eta)
     lobes.alpha2 = wp.max(roughness * roughness * roughness * roughness, MIN_ALPHA2)
     return lobes
 
@@ -223,7 +259,7 @@ def specular_reflectance(lobes: Lobes, hv: float):
         lobes.constant
         + lobes.schlick * m5
         + lobes.edge * (hv * m5 * m)
-        + lobes.dielectric * relative_fresnel(hv, lobes.eta)
+        + lobes.dielectric * relative_fresnel(hv, lobes)
     )
 
 

@@ -14,10 +14,10 @@ import torch
 import warp as wp
 
 from ..rays import RayArrays, Rays
-from .environment import environment_density, sample_environment
+from .environment import sample_environment
 from .lights import FAR, LightArrays, sample_light
 from .lobes import read_lobes
-from .paths import World, bsdf_density, sample_bsdf, shadow_origin
+from .paths import World, bsdf_density, bsdf_sampler, sample_bsdf, shadow_origin
 from .shade import Pixels, frame_of
 
 # Shadow rays end a little before their light, which is not part of the geometry but may touch it.
@@ -136,6 +136,7 @@ def draw_direct_kernel(
     rng = wp.rand_init(seed, i)
     lobes = read_lobes(lobe_rows, i)
     frame = frame_of(pixels, i)
+    sampler = bsdf_sampler(lobes, frame)
     position = hits.position[i]
     by_bsdf = float(bsdf_samples)
     k = int(r * each)
@@ -150,7 +151,7 @@ def draw_direct_kernel(
                 weight = light.radiance
                 if light.density > 0.0:
                     chance = float(tries) * light.density
-                    weight = weight / (chance + by_bsdf * bsdf_density(lobes, frame, light.direction))
+                    weight = weight / (chance + by_bsdf * bsdf_density(sampler, light.direction))
             reach = light.distance * REACH
             if world.lights.shadow[l] == 0:
                 reach = -1.0
@@ -159,12 +160,12 @@ def draw_direct_kernel(
     shift_u = wp.randf(rng)
     shift_v = wp.randf(rng)
     for j in range(environment_samples):
-        d = sample_environment(world.environment, _shifted(shift_u, j, _R2_X), _shifted(shift_v, j, _R2_Y))
+        sky = sample_environment(world.environment, _shifted(shift_u, j, _R2_X), _shifted(shift_v, j, _R2_Y))
         weight = float(0.0)
-        if wp.dot(frame.normal, d) > 0.0:
-            chance = float(environment_samples) * environment_density(world.environment, d)
-            weight = 1.0 / (chance + by_bsdf * bsdf_density(lobes, frame, d))
-        _propose(proposals, k, world, hits, pixels, i, d, FAR, weight)
+        if wp.dot(frame.normal, sky.direction) > 0.0:
+            chance = float(environment_samples) * sky.density
+            weight = 1.0 / (chance + by_bsdf * bsdf_density(sampler, sky.direction))
+        _propose(proposals, k, world, hits, pixels, i, sky.direction, FAR, weight)
         k += 1
 
 
@@ -186,7 +187,7 @@ def draw_bsdf_kernel(
     i = first + r
     rng = wp.rand_init(seed + 7919, i)
     lobes = read_lobes(lobe_rows, i)
-    frame = frame_of(pixels, i)
+    sampler = bsdf_sampler(lobes, frame_of(pixels, i))
     geometric = pixels.geometric[i]
     origin = hits.position[i] + geometric * world.geometry.epsilon
     shift_u = wp.randf(rng)
@@ -195,11 +196,11 @@ def draw_bsdf_kernel(
     for j in range(bsdf_samples):
         k = r * bsdf_samples + j
         choice = (float(j) + shift_w) / float(bsdf_samples)
-        d = sample_bsdf(lobes, frame, choice, _shifted(shift_u, j, _R2_X), _shifted(shift_v, j, _R2_Y))
+        d = sample_bsdf(sampler, choice, _shifted(shift_u, j, _R2_X), _shifted(shift_v, j, _R2_Y))
         density = float(0.0)
         t_max = float(-1.0)
         if wp.dot(d, geometric) > 0.0:
-            density = float(bsdf_samples) * bsdf_density(lobes, frame, d)
+            density = float(bsdf_samples) * bsdf_density(sampler, d)
             if density > 0.0:
                 t_max = FAR
         proposals.rays.origin[k] = origin

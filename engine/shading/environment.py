@@ -53,6 +53,15 @@ def equirectangular_direction(u: float, v: float):
 
 
 @wp.func
+def _wrapped(i: int, n: int):
+    """i modulo n, not negative. Nearly all lookups lie inside, and a division takes as long as the rest of them."""
+    result = i
+    if i < 0 or i >= n:
+        result = (i % n + n) % n
+    return result
+
+
+@wp.func
 def bilinear_of(u: float, v: float, height: int, width: int):
     """Texels and weights for texture coordinates."""
     x = u * float(width) - 0.5
@@ -62,10 +71,10 @@ def bilinear_of(u: float, v: float, height: int, width: int):
     b = Bilinear()
     b.fx = x - float(x_floor)
     b.fy = y - float(y_floor)
-    b.x0 = (x_floor + width) % width
-    b.x1 = (x_floor + 1) % width
-    b.y0 = (y_floor + height) % height
-    b.y1 = (y_floor + 1) % height
+    b.x0 = _wrapped(x_floor, width)
+    b.x1 = _wrapped(x_floor + 1, width)
+    b.y0 = _wrapped(y_floor, height)
+    b.y1 = _wrapped(y_floor + 1, height)
     return b
 
 
@@ -110,9 +119,17 @@ def _upper(cumulative: wp.array(dtype=wp.float32), u: float):
     return low
 
 
+@wp.struct
+class EnvironmentSample:
+    """A world-space unit direction and the probability per steradian of drawing it."""
+
+    direction: wp.vec3
+    density: float
+
+
 @wp.func
 def sample_environment(environment: EnvironmentArrays, u: float, v: float):
-    """World-space unit direction drawn in proportion to the environment's radiance."""
+    """A direction drawn in proportion to the environment's radiance."""
     row = _upper(environment.marginal, v)
     fy = (v - environment.marginal[row]) / wp.max(environment.marginal[row + 1] - environment.marginal[row], 1.0e-12)
     cumulative = environment.conditional[row]
@@ -121,7 +138,10 @@ def sample_environment(environment: EnvironmentArrays, u: float, v: float):
     height = environment.density.shape[0]
     width = environment.density.shape[1]
     d = equirectangular_direction((float(column) + fx) / float(width), (float(row) + fy) / float(height))
-    return wp.transpose(environment.rotation) * d
+    s = EnvironmentSample()
+    s.direction = wp.transpose(environment.rotation) * d
+    s.density = environment.density[row, column]
+    return s
 
 
 def environment_arrays(image: torch.Tensor, rotation: torch.Tensor) -> EnvironmentArrays:

@@ -18,7 +18,7 @@ from .bsdf import Lobes, Tables, lobes_of
 from .draw import REACH
 from .environment import environment_density, lookup, sample_environment
 from .lights import FAR, sample_light
-from .paths import World, bsdf_density, sample_bsdf, shadow_origin
+from .paths import World, bsdf_density, bsdf_sampler, sample_bsdf, shadow_origin
 from .secondary import Surface, surface_at
 from .shade import Frame, reflected
 
@@ -180,6 +180,7 @@ def _reflect_kernel(
     view = -paths.ray[k]
     lobes = _surface_lobes(s, view, world.tables)
     frame = _surface_frame(s, view)
+    sampler = bsdf_sampler(lobes, frame)
 
     _no_proposal(wave, 2 * k)
     if world.lights.count > 0:
@@ -197,14 +198,14 @@ def _reflect_kernel(
 
     _no_proposal(wave, 2 * k + 1)
     if world.environment.density.shape[0] > 1:
-        d = sample_environment(world.environment, wp.randf(rng), wp.randf(rng))
-        if wp.dot(s.normal, d) > 0.0:
-            weight = 1.0 / (environment_density(world.environment, d) + bsdf_density(lobes, frame, d))
-            incident = lookup(world.environment.image, world.environment.rotation, d) * weight
-            _propose(wave, 2 * k + 1, world, paths, k, s, lobes, frame, d, FAR, incident)
+        sky = sample_environment(world.environment, wp.randf(rng), wp.randf(rng))
+        if wp.dot(s.normal, sky.direction) > 0.0:
+            weight = 1.0 / (sky.density + bsdf_density(sampler, sky.direction))
+            incident = lookup(world.environment.image, world.environment.rotation, sky.direction) * weight
+            _propose(wave, 2 * k + 1, world, paths, k, s, lobes, frame, sky.direction, FAR, incident)
 
-    d = sample_bsdf(lobes, frame, wp.randf(rng), wp.randf(rng), wp.randf(rng))
-    density = bsdf_density(lobes, frame, d)
+    d = sample_bsdf(sampler, wp.randf(rng), wp.randf(rng), wp.randf(rng))
+    density = bsdf_density(sampler, d)
     t_max = float(-1.0)
     if wp.dot(d, s.geometric) > 0.0 and density > 0.0:
         throughput = wp.cw_mul(paths.throughput[k], reflected(lobes, frame, d)) / density

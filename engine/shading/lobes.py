@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Lobe weights of every pixel as a differentiable torch operation.
 
-The kernel has no loops, so Warp's automatic adjoint is exact and cheap here; the sample loops, where it would not be,
-live in shade.py with a hand-written backward.
+Worked out once a pixel; the loops over light samples are those of shade.py. The backward is written by hand
+(lobes_backward.py).
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import torch
 import warp as wp
 
-from ..ops.launch import launch, launch_adjoint
-from .bsdf import Lobes, Tables, device_tables, lift_normal, lobes_of
+from ..ops.launch import launch
+from .bsdf import Lobes, Tables, device_tables, f0_of, lift_normal, lobes_of
+from .lobes_backward import lobes_backward_kernel
 
 # Columns of the parameter rows: base 0-2, metallic 3, roughness 4, ior 5, specular level 6, specular tint 7-9,
 # multiscatter 10.
@@ -20,7 +21,7 @@ SURFACE_WIDTH = 11
 LOBE_WIDTH = 17
 
 
-@wp.kernel
+@wp.kernel(enable_backward=False)
 def _lobes_kernel(
     start: int,
     slot: int,
@@ -74,6 +75,7 @@ def read_lobes(rows: wp.array2d(dtype=wp.float32), i: int):
     lobes.edge = wp.vec3(rows[i, 9], rows[i, 10], rows[i, 11])
     lobes.dielectric = wp.vec3(rows[i, 12], rows[i, 13], rows[i, 14])
     lobes.eta = rows[i, 15]
+    lobes.f0 = f0_of(lobes.eta)
     lobes.alpha2 = rows[i, 16]
     return lobes
 
@@ -83,36 +85,32 @@ class _LobeWeights(torch.autograd.Function):
     def forward(ctx, surface, normal, geometric, view):
         device = str(surface.device)
         out = torch.empty((len(surface), LOBE_WIDTH), dtype=torch.float32, device=surface.device)
-        launch(_lobes_kernel, len(surface), _arguments(surface, normal, geometric, view, out), device)
-        ctx.save_for_backward(surface, normal, geometric, view, out)
+        launch(_lobes_kernel, len(surface), [*_inputs(surface, normal, geometric, view), wp.from_torch(out)], device)
+        ctx.save_for_backward(surface, normal, geometric, view)
         return out
 
     @staticmethod
     def backward(ctx, grad_out):
-        surface, normal, geometric, view, out = ctx.saved_tensors
-        device = str(surface.device)
-        grad_surface = torch.zeros_like(surface)
-        grad_normal = torch.zeros_like(normal)
-        adjoints = [
+        surface, normal, geometric, view = ctx.saved_tensors
+        grad_surface = torch.empty_like(surface)
+        grad_normal = torch.empty_like(normal)
+        gradients = [
+            wp.from_torch(grad_out.contiguous()),
             wp.from_torch(grad_surface),
             wp.from_torch(grad_normal, dtype=wp.vec3),
-            None,
-            None,
-            Tables(),
-            wp.from_torch(grad_out.contiguous()),
         ]
-        launch_adjoint(_lobes_kernel, len(surface), _arguments(surface, normal, geometric, view, out), adjoints, device)
+        inputs = [*_inputs(surface, normal, geometric, view), *gradients]
+        launch(lobes_backward_kernel, len(surface), inputs, str(surface.device))
         return grad_surface, grad_normal, None, None
 
 
-def _arguments(surface, normal, geometric, view, out):
+def _inputs(surface, normal, geometric, view):
     return [
         wp.from_torch(surface, requires_grad=False),
         wp.from_torch(normal, dtype=wp.vec3, requires_grad=False),
         wp.from_torch(geometric, dtype=wp.vec3),
         wp.from_torch(view, dtype=wp.vec3),
         device_tables(str(surface.device)),
-        wp.from_torch(out),
     ]
 
 
@@ -120,6 +118,8 @@ def lobe_weights(
     surface: torch.Tensor, normal: torch.Tensor, geometric: torch.Tensor, view: torch.Tensor
 ) -> torch.Tensor:
     """Lobe weights [P, LOBE_WIDTH] of P pixels, differentiable with respect to `surface` and `normal`.
+
+    Not with respect to the index of refraction, the specular level and multiple scattering, which are not fitted.
 
     `surface` is [P, SURFACE_WIDTH]; `normal` (shading), `geometric` (towards the viewer) and `view` (to the viewer) are
     unit world vectors [P, 3].

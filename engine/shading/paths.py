@@ -25,53 +25,70 @@ class World:
     tables: Tables
 
 
+@wp.struct
+class BsdfSampler:
+    """What all directions that are sampled for one pixel share."""
+
+    normal: wp.vec3
+    lifted: wp.vec3
+    view: wp.vec3
+    alpha2: float
+    nv: float
+    masking: float  # of the view direction
+    share: float  # probability of sampling the specular lobe
+
+
 @wp.func
-def specular_share(lobes: Lobes, nv: float):
-    """Probability of sampling the specular lobe; bounded away from 0 and 1 as the material may change."""
-    f = specular_reflectance(lobes, nv)
+def bsdf_sampler(lobes: Lobes, frame: Frame):
+    """The sampler of a pixel. Both lobes keep a share, as the material may change."""
+    s = BsdfSampler()
+    s.normal = frame.normal
+    s.lifted = frame.lifted
+    s.view = frame.view
+    s.alpha2 = lobes.alpha2
+    s.nv = wp.max(wp.dot(frame.lifted, frame.view), 1.0e-4)
+    s.masking = wp.sqrt(s.nv * s.nv + s.alpha2 * (1.0 - s.nv * s.nv))
+    f = specular_reflectance(lobes, s.nv)
     specular = f[0] + f[1] + f[2]
     diffuse = lobes.diffuse[0] + lobes.diffuse[1] + lobes.diffuse[2]
-    return wp.clamp(specular / wp.max(specular + diffuse, 1.0e-6), 0.2, 0.9)
+    s.share = wp.clamp(specular / wp.max(specular + diffuse, 1.0e-6), 0.2, 0.9)
+    return s
 
 
 @wp.func
-def bsdf_density(lobes: Lobes, frame: Frame, light: wp.vec3):
+def bsdf_density(s: BsdfSampler, light: wp.vec3):
     """Probability per steradian with which `sample_bsdf` draws the direction `light`."""
-    nv = wp.max(wp.dot(frame.lifted, frame.view), 1.0e-4)
-    half = wp.normalize(light + frame.view)
-    nh = wp.dot(frame.lifted, half)
-    cross = wp.cross(frame.lifted, half)
-    d = wp.dot(cross, cross) + lobes.alpha2 * nh * nh
-    gv = wp.sqrt(nv * nv + lobes.alpha2 * (1.0 - nv * nv))
-    share = specular_share(lobes, nv)
-    specular = lobes.alpha2 / (PI * d * d) / (2.0 * (nv + gv))
+    half = wp.normalize(light + s.view)
+    nh = wp.dot(s.lifted, half)
+    cross = wp.cross(s.lifted, half)
+    d = wp.dot(cross, cross) + s.alpha2 * nh * nh
+    specular = s.alpha2 / (PI * d * d) / (2.0 * (s.nv + s.masking))
     if nh <= 0.0:
         specular = 0.0
-    return share * specular + (1.0 - share) * wp.max(wp.dot(frame.normal, light), 0.0) / PI
+    return s.share * specular + (1.0 - s.share) * wp.max(wp.dot(s.normal, light), 0.0) / PI
 
 
 @wp.func
-def sample_bsdf(lobes: Lobes, frame: Frame, choice: float, u: float, v: float):
+def sample_bsdf(s: BsdfSampler, choice: float, u: float, v: float):
     """A direction drawn from the diffuse cosine lobe or from the visible normals of the GGX lobe.
 
     Visible normals by spherical caps: Dupuy and Benyoub, "Sampling Visible GGX Normals with Spherical Caps" (2023).
     """
-    nv = wp.max(wp.dot(frame.lifted, frame.view), 1.0e-4)
-    axis = frame.normal
+    axis = s.normal
     result = wp.vec3(0.0, 0.0, 0.0)
     phi = 2.0 * PI * u
-    if choice < specular_share(lobes, nv):
-        axis = frame.lifted
+    if choice < s.share:
+        axis = s.lifted
         x = perpendicular(axis)
         y = wp.cross(axis, x)
-        alpha = wp.sqrt(lobes.alpha2)
-        local = wp.normalize(wp.vec3(alpha * wp.dot(frame.view, x), alpha * wp.dot(frame.view, y), wp.max(nv, 1.0e-4)))
+        alpha = wp.sqrt(s.alpha2)
+        local = wp.normalize(wp.vec3(alpha * wp.dot(s.view, x), alpha * wp.dot(s.view, y), s.nv))
         z = (1.0 - v) * (1.0 + local[2]) - local[2]
         r = wp.sqrt(wp.clamp(1.0 - z * z, 0.0, 1.0))
         h = wp.vec3(r * wp.cos(phi), r * wp.sin(phi), z) + local
         h = wp.normalize(wp.vec3(alpha * h[0], alpha * h[1], wp.max(h[2], 1.0e-6)))
         half = x * h[0] + y * h[1] + axis * h[2]
-        result = half * (2.0 * wp.dot(half, frame.view)) - frame.view
+        result = half * (2.0 * wp.dot(half, s.view)) - s.view
     else:
         x = perpendicular(axis)
         y = wp.cross(axis, x)

@@ -62,7 +62,7 @@ def diffuse_shadowing(frame: Frame, light: wp.vec3):
     factor = float(1.0)
     if frame.bump > 0.0:
         c = wp.max(wp.dot(frame.smooth, light), 1.0e-4)
-        factor = 2.0 / (1.0 + wp.sqrt(1.0 + frame.bump * (1.0 / (c * c) - 1.0)))
+        factor = 2.0 * c / (c + wp.sqrt(c * c + frame.bump * (1.0 - c * c)))
     return factor
 
 
@@ -79,12 +79,14 @@ def reflected(lobes: Lobes, frame: Frame, light: wp.vec3):
     if lit_side(frame, light):
         nl = wp.dot(frame.normal, light)
         if nl > 0.0:
-            result = lobes.diffuse * (nl / PI * diffuse_shadowing(frame, light))
+            result = lobes.diffuse * (nl * (1.0 / PI) * diffuse_shadowing(frame, light))
         snl = wp.dot(frame.lifted, light)
         snv = wp.dot(frame.lifted, frame.view)
         if snl > 0.0 and snv > 0.0:
-            half = wp.normalize(light + frame.view)
-            hv = wp.clamp(wp.dot(half, frame.view), 0.0, 1.0)
+            half = light + frame.view
+            length = wp.length(half)
+            half = half / length
+            hv = wp.min(0.5 * length, 1.0)  # both are unit vectors
             cross = wp.cross(frame.lifted, half)
             core = ggx_core(lobes.alpha2, snl, snv, wp.dot(frame.lifted, half), wp.dot(cross, cross))
             result = result + core * specular_reflectance(lobes, hv)
@@ -160,6 +162,8 @@ def _shade_backward_kernel(
     a2 = lobes.alpha2
     nv = wp.dot(frame.lifted, frame.view)
     gv = wp.sqrt(nv * nv + a2 * (1.0 - nv * nv))
+    by_gv = 1.0 / gv
+    by_a2 = 1.0 / a2
     for k in range(samples.count[i]):
         light = samples.direction[i, k]
         if lit_side(frame, light):
@@ -168,24 +172,28 @@ def _shade_backward_kernel(
             response = wp.vec3(0.0, 0.0, 0.0)
             nl = wp.dot(frame.normal, light)
             if nl > 0.0:
-                factor = diffuse_shadowing(frame, light) / PI
+                factor = diffuse_shadowing(frame, light) * (1.0 / PI)
                 response = lobes.diffuse * (nl * factor)
                 g_diffuse += weighted * (nl * factor)
                 g_normal += light * (factor * wp.dot(weighted, lobes.diffuse))
             snl = wp.dot(frame.lifted, light)
             if snl > 0.0 and nv > 0.0:
-                half = wp.normalize(light + frame.view)
-                hv = wp.clamp(wp.dot(half, frame.view), 0.0, 1.0)
+                half = light + frame.view
+                length = wp.length(half)
+                half = half / length
+                hv = wp.min(0.5 * length, 1.0)
                 nh = wp.dot(frame.lifted, half)
                 cross = wp.cross(frame.lifted, half)
                 d = wp.dot(cross, cross) + a2 * nh * nh
                 gl = wp.sqrt(snl * snl + a2 * (1.0 - snl * snl))
-                s = snl * gv + nv * gl
-                core = a2 / (PI * d * d) * snl / (2.0 * s)
+                by_d = 1.0 / d  # a division takes as long as ten products
+                by_gl = 1.0 / gl
+                by_s = 1.0 / (snl * gv + nv * gl)
+                core = a2 * snl * by_d * by_d * by_s * (0.5 / PI)
                 m = 1.0 - hv
                 m5 = m * m * m * m * m
                 edge = hv * m5 * m
-                fresnel = relative_fresnel(hv, lobes.eta)
+                fresnel = relative_fresnel(hv, lobes)
                 lobe = lobes.constant + lobes.schlick * m5 + lobes.edge * edge + lobes.dielectric * fresnel
                 response += core * lobe
                 g_constant += weighted * core
@@ -195,13 +203,13 @@ def _shade_backward_kernel(
                 # d core: D depends on alpha² and nh, the masking term on alpha², nl and nv.
                 g_core = wp.dot(weighted, lobe) * core
                 g_alpha2 += g_core * (
-                    1.0 / a2
-                    - 2.0 * nh * nh / d
-                    - (snl * (1.0 - nv * nv) / gv + nv * (1.0 - snl * snl) / gl) / (2.0 * s)
+                    by_a2
+                    - 2.0 * nh * nh * by_d
+                    - (snl * (1.0 - nv * nv) * by_gv + nv * (1.0 - snl * snl) * by_gl) * (0.5 * by_s)
                 )
-                by_nh = 4.0 * nh * (1.0 - a2) / d
-                by_nl = 1.0 / snl - (gv + nv * snl * (1.0 - a2) / gl) / s
-                by_nv = -(gl + snl * nv * (1.0 - a2) / gv) / s
+                by_nh = 4.0 * nh * (1.0 - a2) * by_d
+                by_nl = 1.0 / snl - (gv + nv * snl * (1.0 - a2) * by_gl) * by_s
+                by_nv = -(gl + snl * nv * (1.0 - a2) * by_gv) * by_s
                 g_normal += g_core * (by_nh * half + by_nl * light + by_nv * frame.view)
             source = samples.source[i, k]
             if source >= 0:

@@ -51,7 +51,7 @@ def _sample_kernel(
     direction: wp.array(dtype=wp.vec3),
 ):
     i = start + wp.tid()
-    direction[i] = sample_environment(environment, uv[i][0], uv[i][1])
+    direction[i] = sample_environment(environment, uv[i][0], uv[i][1]).direction
 
 
 @wp.kernel(enable_backward=False)
