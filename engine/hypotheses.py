@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
+import warp as wp
 
 from .materials import TextureBundle
 from .ops.blender_texture import sample_texture
+from .ops.launch import launch
 from .parameters import Parameters, push_pull
 from .photo_views import CachedView
 
@@ -24,9 +26,9 @@ if TYPE_CHECKING:
 
 # Roughness from which the second hypothesis starts: metals are seldom duller.
 METAL_ROUGHNESS = 0.4
-# Logarithm of the ratio of the residuals: paint is the more likely substance, so metal must explain a texel better by
-# the bias; the width says how gradually the verdict changes around it.
-BIAS, WIDTH = 0.25, 0.08
+# Difference of the residuals in units of what neither explains: paint is the more likely substance, so metal must
+# explain a texel better by the bias; the width says how gradually the verdict changes around it.
+BIAS, WIDTH = 0.6, 0.15
 # Pictures that are averaged before their residuals are taken.
 REPEATS = 6
 # Texels that vote on each other: how many, and how far away as a share of the texture (standard deviation).
@@ -97,22 +99,84 @@ def decide(parameters: Parameters, seed: int) -> None:
         paint_sum, metal_sum = (parameters.memory.pop(f"{name} error {i}") for name in ("paint", "metal"))
         own = slice(*bundle.channels["base_color"])
         sums = torch.cat([paint_sum, metal_sum[..., :1]], dim=-1)
-        colors = torch.cat([paint[..., own], metal[..., own]], dim=-1)
+        seen = (paint_sum[..., 1:] > 0).to(sums.dtype)
+        # Texels finer than the photos are noisy: which are alike is seen more clearly in the mean of neighbours.
+        colors = _smoothed(torch.cat([paint[..., own], metal[..., own]], dim=-1), seen)
+        unexplained = _median_unexplained(sums)
         sums = _shared(sums, colors, torch.Generator().manual_seed(seed))
         errors = sums / sums[..., 1:2].clamp(min=1e-8)
-        paint_error, metal_error = errors[..., 0:1], errors[..., 2:3]
-        better = ((paint_error + 1e-7) / (metal_error + 1e-7)).log()
+        better = (errors[..., 0:1] - errors[..., 2:3]) / unexplained
         is_metal = torch.sigmoid((better - BIAS) / WIDTH)
-        is_metal = push_pull(is_metal, paint_sum[..., 1:])
+        is_metal = push_pull(is_metal, seen)
         bundle.data = torch.lerp(paint, metal, is_metal).requires_grad_(True)
 
 
+def _median_unexplained(sums: torch.Tensor) -> float:
+    """Squared error that the better hypothesis leaves at the median texel: noise, blurred edges, what has no model.
+
+    `sums` [H, W, 3]: error as paint, weight, error as metal. The difference of two residuals does not depend on what
+    both leave, unlike their ratio, which fades wherever the rest of the picture is badly met.
+    """
+    seen = sums[..., 1] > 0
+    if not bool(seen.any()):
+        return 1.0
+    least = torch.minimum(sums[..., 0], sums[..., 2])[seen] / sums[..., 1][seen]
+    return max(float(least.median()), 1e-7)
+
+
+def _smoothed(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """`values` [H, W, C] averaged over 3 x 3 texels (binomial), those of `weight` [H, W, 1] 0 left out."""
+    joined = torch.cat([values * weight, weight], dim=-1).permute(2, 0, 1)[None]
+    row = torch.tensor([0.25, 0.5, 0.25], device=values.device)
+    kernel = (row[:, None] * row).expand(joined.shape[1], 1, 3, 3)
+    mean = F.conv2d(F.pad(joined, [1] * 4, mode="replicate"), kernel, groups=joined.shape[1])[0].permute(1, 2, 0)
+    return mean[..., :-1] / mean[..., -1:].clamp(min=1e-6)
+
+
+@wp.kernel(enable_backward=False)
+def _shared_kernel(
+    start: int,
+    slot: int,
+    shift: wp.array2d(dtype=wp.int32),
+    sums: wp.array2d(dtype=wp.vec3),
+    color: wp.array3d(dtype=wp.float32),
+    sharpness: float,
+    out: wp.array2d(dtype=wp.vec3),
+):
+    i = start + wp.tid()
+    height = sums.shape[0]
+    width = sums.shape[1]
+    y = i // width
+    x = i % width
+    total = sums[y, x]
+    for k in range(shift.shape[0]):
+        v = (y + shift[k, 0]) % height
+        u = (x + shift[k, 1]) % width
+        if sums[v, u][1] > 0.0:
+            apart = float(0.0)
+            for c in range(color.shape[2]):
+                d = color[y, x, c] - color[v, u, c]
+                apart += d * d
+            total += sums[v, u] * wp.exp(-sharpness * apart)
+    out[y, x] = total
+
+
 def _shared(sums: torch.Tensor, color: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Sums [H, W, C] gathered from random texels nearby that have a like `color` [H, W, 6] in both hypotheses."""
+    """Sums [H, W, 3] gathered from random texels nearby that have a like `color` [H, W, C] in both hypotheses.
+
+    The second sum is the weight: texels where it is 0 have no vote.
+    """
     height, width = sums.shape[:2]
-    total = sums.clone()
-    for dy, dx in torch.randn(VOTERS, 2, generator=generator).mul(VOTING_RADIUS).tolist():
-        shift = round(dy * height), round(dx * width)
-        apart = (color - color.roll(shift, (0, 1))).square().sum(-1, keepdim=True)
-        total += sums.roll(shift, (0, 1)) * torch.exp(-apart / (2 * ALIKE**2))
+    shift = torch.randn(VOTERS, 2, generator=generator) * VOTING_RADIUS * torch.tensor([float(height), float(width)])
+    size = torch.tensor([height, width])
+    shift = shift.round().to(torch.int32).remainder(size).to(torch.int32).to(sums.device)  # never negative
+    total = torch.empty_like(sums)
+    inputs = [
+        wp.from_torch(shift),
+        wp.from_torch(sums.contiguous(), dtype=wp.vec3),
+        wp.from_torch(color.contiguous()),
+        1.0 / (2.0 * ALIKE**2),
+        wp.from_torch(total, dtype=wp.vec3),
+    ]
+    launch(_shared_kernel, height * width, inputs, str(sums.device))
     return total
