@@ -58,11 +58,12 @@ def bsdf_sampler(lobes: Lobes, frame: Frame):
 @wp.func
 def bsdf_density(s: BsdfSampler, light: wp.vec3):
     """Probability per steradian with which `sample_bsdf` draws the direction `light`."""
-    half = wp.normalize(light + s.view)
+    half = light + s.view
+    half2 = wp.length_sq(half)
     nh = wp.dot(s.lifted, half)
     cross = wp.cross(s.lifted, half)
-    d = wp.dot(cross, cross) + s.alpha2 * nh * nh
-    specular = s.alpha2 / (PI * d * d) / (2.0 * (s.nv + s.masking))
+    d = wp.length_sq(cross) + s.alpha2 * nh * nh
+    specular = s.alpha2 * half2 * half2 / (2.0 * PI * d * d * (s.nv + s.masking))
     if nh <= 0.0:
         specular = 0.0
     return s.share * specular + (1.0 - s.share) * wp.max(wp.dot(s.normal, light), 0.0) / PI
