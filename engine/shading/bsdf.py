@@ -143,8 +143,8 @@ def relative_fresnel(hv: float, lobes: Lobes):
 def ggx_core(alpha2: float, nl: float, nv: float, half2: float, nh: float, sine2: float):
     """D G2 / (4 nv) of GGX with height-correlated Smith masking; already times nl.
 
-    The half vector H may have any length: `half2` is |H|², `nh` is N·H and `sine2` is |N x H|². With |H|² - nh² instead,
-    float32 loses three digits on smooth surfaces.
+    The half vector H may have any length: `half2` is |H|², `nh` is N·H and `sine2` is |N x H|². With |H|² - nh²
+    instead, float32 loses three digits on smooth surfaces.
     """
     d = sine2 + alpha2 * nh * nh
     gv = wp.sqrt(nv * nv + alpha2 * (1.0 - nv * nv))
