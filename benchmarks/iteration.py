@@ -90,7 +90,8 @@ def measure() -> list[Figure]:
             renderer.geometry.rays.update(positions)
         with watch.part("rasterize and gather light samples"):
             cache.clear()
-            cached = cache.get(0, 0, (0.1, -0.2), renderer.world(), repeat)
+            world = renderer.world(environment_fixed=not parameters.world_is_free())
+            cached = cache.get(0, 0, (0.1, -0.2), world, repeat)
         view = cached.view
         with watch.part("textures and material"):
             surfaces = renderer.bank.surfaces(view, renderer.corners)

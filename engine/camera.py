@@ -59,13 +59,17 @@ class Projection:
             y = self.height / 2 + self.focal[1] * local[..., 1] / divisor - self.offset[1]
         return np.stack([x, y, depth], axis=-1)
 
+    def slopes(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Camera-space X and Y at depth 1 of the rays through image coordinates."""
+        across = (x - self.width / 2 + self.offset[0]) / self.focal[0]
+        return across, (y - self.height / 2 + self.offset[1]) / self.focal[1]
+
     def rays(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """World-space rays through image coordinates: origins and unit directions [..., 3], float64.
 
         Origins lie on the near clip plane, as Cycles clips camera rays there.
         """
-        across = (x - self.width / 2 + self.offset[0]) / self.focal[0]
-        up = (y - self.height / 2 + self.offset[1]) / self.focal[1]
+        across, up = self.slopes(x, y)
         minus_one = np.full_like(across, -1.0)
         near = self.camera.clip_start
         if self.camera.kind == "PERSP":

@@ -193,7 +193,7 @@ class FitRun:
         with torch.no_grad():
             renderer.light_color = parameters.light_color().detach()
             renderer.environment = parameters.environment().detach()
-        world = renderer.world()
+        world = renderer.world(environment_fixed=not parameters.world_is_free())
         visits = stage.visits * len(self.photos)
         order = torch.cat([torch.randperm(len(self.photos), generator=generator) for _ in range(stage.visits)])
         for visit, index in enumerate(order.tolist()):

@@ -14,6 +14,7 @@ from .geometry import DEFAULT_MATERIAL, Geometry
 from .ops.blender_texture import sample_texture
 from .scene import Image, Material, NormalMap, Scene, Socket, Texture, colour, scalar
 from .shading.lobes import SURFACE_WIDTH
+from .shading.reduction import reduced
 from .shading.secondary import BASE_COLOR, EMISSION, METALLIC, ROUGHNESS, MaterialArrays, MaterialTable
 from .view import DeviceGeometry, View
 
@@ -191,6 +192,9 @@ class MaterialBank:
     def table(self) -> MaterialArrays:
         """Materials as indirect light needs them for surfaces that rays meet."""
         table = MaterialTable(len(self.materials), self.device)
+        fitted = {
+            id(bundle): reduced(bundle.data, bundle.channels.get("base_color", (0, 0))) for bundle in self.bundles
+        }
         for row, material in enumerate(self.materials):
             emission = material.emission_color.value * material.emission_strength.value
             constants = [
@@ -206,28 +210,24 @@ class MaterialBank:
             for target, (which, socket) in sockets.items():
                 bundle = self.bundle_of(material.name, target)
                 if bundle is not None:
-                    first, last = bundle.channels[target]
-                    value = bundle.data[..., first:last].detach()
-                    value = srgb_decode(value) if target == "base_color" else value
+                    value = fitted[id(bundle)][..., slice(*bundle.channels[target])]
                     table.set_texture(row, which, value, bundle.texture, self.uv_slot(bundle.texture))
                     if target == "emission":
                         constants[10:13] = [1.0, 1.0, 1.0]
                 elif socket.texture is not None:
-                    value = self._decoded(socket.texture, scalar=target in ("metallic", "roughness"))
+                    value = self._reduced(socket.texture, scalar=target in ("metallic", "roughness"))
                     table.set_texture(row, which, value, socket.texture, self.uv_slot(socket.texture))
                     if target == "emission":
                         constants[10:13] = list(np.broadcast_to(material.emission_strength.value, 3))
             table.set_constants(row, np.array(constants, np.float32))
         return table.arrays()
 
-    def _decoded(self, texture: Texture, scalar: bool) -> torch.Tensor:
-        pixels = self.images[texture.image]
-        if texture.channel == 3:
-            return pixels[..., 3:4]
-        value = pixels[..., :3]
-        value = srgb_decode(value) if self.encodings[texture.image] == "sRGB" else value
+    def _reduced(self, texture: Texture, scalar: bool) -> torch.Tensor:
+        encoded = (0, 3) if self.encodings[texture.image] == "sRGB" else (0, 0)
+        value = reduced(self.images[texture.image], encoded)
         if texture.channel is not None:
             return value[..., texture.channel : texture.channel + 1]
+        value = value[..., :3]
         return value @ torch.tensor(LUMINANCE, device=self.device)[:, None] if scalar else value
 
 

@@ -188,8 +188,11 @@ class Parameters:
     def light_is_free(self, scene: Scene) -> bool:
         """Whether every light source of the scene is being fitted."""
         dark = float(self.environment_start.max()) <= 0
-        world_free = self.environment_log is not None or self.strength_log.requires_grad
-        return all(light.data_name in self.light_names for light in scene.lights) and (world_free or dark)
+        return all(light.data_name in self.light_names for light in scene.lights) and (self.world_is_free() or dark)
+
+    def world_is_free(self) -> bool:
+        """Whether the environment is being fitted."""
+        return self.environment_log is not None or self.strength_log.requires_grad
 
     @torch.no_grad()
     def scale_light(self, gain: float) -> None:

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 import warp as wp
 
 from .camera import Projection
 from .geometry import Geometry
 from .ops.launch import launch
-from .rays import Rays
 from .scene import Film
 from .shading.draw import Hits
 from .shading.samples import Samples
 from .shading.shade import PixelFrames
+from .view_kernels import camera_rays, surface_points
 
 
 @dataclass
@@ -188,64 +188,39 @@ def build_view(
     x = (np.arange(width) + 0.5) / grid - margin + offset[0]
     y = (np.arange(height) + 0.5) / grid + first - margin + offset[1]
     cells = torch.arange(height * width, device=device)
-    grid_x, grid_y = np.meshgrid(x, y)
     if wanted is not None:
-        keep = wanted.reshape(-1).cpu().numpy()
-        grid_x, grid_y = grid_x.reshape(-1)[keep], grid_y.reshape(-1)[keep]
         cells = cells[wanted.reshape(-1)]
-    origin, direction = projection.rays(grid_x.reshape(-1), grid_y.reshape(-1))
-    origin_t = torch.from_numpy(origin.astype(np.float32)).to(device)
-    direction_t = torch.from_numpy(direction.astype(np.float32)).to(device)
-    reach = torch.full((len(cells),), float(projection.camera.clip_end), device=device)
-    met = geometry.rays.intersect(Rays(origin_t, direction_t, reach))
+    rays = camera_rays(projection, x, y, cells)
+    met = geometry.rays.intersect(rays)
 
     hit = torch.nonzero(met.face >= 0)[:, 0]
     missed = torch.nonzero(met.face < 0)[:, 0]
-    face64 = met.face.to(torch.int64)
-    material = device_geometry.material[face64[hit]]
-    order = torch.argsort(material, stable=True)
-    hit, material = hit[order], material[order]
-    slices = []
-    present, sizes = torch.unique_consecutive(material, return_counts=True)
-    begin = 0
-    for row, size in zip(present.tolist(), sizes.tolist(), strict=True):
-        slices.append((row, slice(begin, begin + size)))
-        begin += size
-
-    seen = face64[hit]
-    two = met.barycentric[hit]
-    barycentric = torch.cat([two, 1.0 - two.sum(1, keepdim=True)], dim=1)
-    corners = device_geometry.corners[seen]
-    position = _interpolate(device_geometry.corners, seen, barycentric)
-    view_direction = -direction_t[hit]
-    geometric = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    geometric = F.normalize(geometric, dim=1, eps=1e-30)
-    raw_normal = _interpolate(device_geometry.normals, seen, barycentric)
-    # The side of a face is decided by its winding, as in Cycles.
-    side = torch.where((geometric * view_direction).sum(1) < 0, -1.0, 1.0)
-    smooth = F.normalize(raw_normal, dim=1, eps=1e-30)
-    agrees = torch.where((geometric * smooth).sum(1) < 0, -1.0, 1.0)
-    geometric = geometric * side[:, None]
-    smooth_side = side * agrees
-    smooth = smooth * smooth_side[:, None]
-    frames = PixelFrames(
-        smooth.contiguous(),
-        geometric.contiguous(),
-        view_direction.contiguous(),
-        device_geometry.bump_correction[material].contiguous(),
-    )
+    material = device_geometry.material[met.face[hit]]
+    sizes = torch.bincount(material).tolist()
+    if sum(size > 0 for size in sizes) > 1:
+        order = torch.argsort(material, stable=True)
+        hit, material = hit[order], material[order]
+    corners = device_geometry.corners, device_geometry.normals, device_geometry.tangents
+    points = surface_points(hit, rays, met, *corners)
+    bump = device_geometry.bump_correction[material]
     return View(
         height=height,
         width=width,
         cell=cells[hit],
         background=cells[missed],
-        background_direction=direction_t[missed],
-        material_slices=slices,
-        face=seen,
-        barycentric=barycentric,
-        position=position,
-        side=smooth_side.contiguous(),
-        raw_normal=raw_normal,
-        tangent=_interpolate(device_geometry.tangents, seen, barycentric),
-        frames=frames,
+        background_direction=rays.direction[missed],
+        material_slices=_slices(sizes),
+        face=points["face"],
+        barycentric=points["barycentric"],
+        position=points["position"],
+        side=points["side"],
+        raw_normal=points["raw_normal"],
+        tangent=points["tangent"],
+        frames=PixelFrames(points["smooth"], points["geometric"], points["view"], bump),
     )
+
+
+def _slices(sizes: list[int]) -> list[tuple[int, slice]]:
+    """(Row, slice) of each row that has any of the sorted items."""
+    ends = list(accumulate(sizes))
+    return [(row, slice(end - size, end)) for row, (size, end) in enumerate(zip(sizes, ends, strict=True)) if size]

@@ -44,6 +44,7 @@ class Lobes:
     dielectric: wp.vec3
     eta: float
     f0: float  # of eta
+    by_rise: float  # 1 / (1 - f0)
     alpha2: float
 
 
@@ -135,19 +136,20 @@ def fresnel_dielectric(cosine: float, eta: float):
 @wp.func
 def relative_fresnel(hv: float, lobes: Lobes):
     """s(hv): dielectric Fresnel rescaled to run from 0 at normal to 1 at grazing incidence."""
-    return wp.clamp((fresnel_dielectric(hv, lobes.eta) - lobes.f0) / (1.0 - lobes.f0), 0.0, 1.0)
+    return wp.clamp((fresnel_dielectric(hv, lobes.eta) - lobes.f0) * lobes.by_rise, 0.0, 1.0)
 
 
 @wp.func
-def ggx_core(alpha2: float, nl: float, nv: float, nh: float, sine2: float):
+def ggx_core(alpha2: float, nl: float, nv: float, half2: float, nh: float, sine2: float):
     """D G2 / (4 nv) of GGX with height-correlated Smith masking; already times nl.
 
-    `sine2` is |N x H|²: with 1 - nh² instead, float32 loses three digits on smooth surfaces.
+    The half vector H may have any length: `half2` is |H|², `nh` is N·H and `sine2` is |N x H|². With |H|² - nh²
+    instead, float32 loses three digits on smooth surfaces.
     """
     d = sine2 + alpha2 * nh * nh
     gv = wp.sqrt(nv * nv + alpha2 * (1.0 - nv * nv))
     gl = wp.sqrt(nl * nl + alpha2 * (1.0 - nl * nl))
-    return alpha2 * nl / (2.0 * PI * d * d * (nl * gv + nv * gl))
+    return alpha2 * nl * half2 * half2 / (2.0 * PI * d * d * (nl * gv + nv * gl))
 
 
 @wp.func
@@ -246,6 +248,7 @@ def lobes_of(
     lobes.dielectric = dielectric_weight * wp.cw_mul(gain, one - f0c)
     lobes.eta = dielectric.eta
     lobes.f0 = f0_of(dielectric.eta)
+    lobes.by_rise = 1.0 / (1.0 - lobes.f0)
     lobes.alpha2 = wp.max(roughness * roughness * roughness * roughness, MIN_ALPHA2)
     return lobes
 

@@ -40,29 +40,33 @@ class ProposalArrays:
 
     rays: RayArrays
     value: wp.array(dtype=wp.float32)
+    uv: wp.array(dtype=wp.vec2)  # texture coordinates of a direct sample of the environment
 
 
 @dataclass
 class Proposals:
-    """Owner of the arrays (32 bytes a proposal)."""
+    """Owner of the arrays (40 bytes a proposal)."""
 
     rays: Rays
     value: torch.Tensor  # [N] float32
+    uv: torch.Tensor  # [N, 2] float32
 
     @classmethod
     def empty(cls, count: int, device: str) -> Proposals:
         """Room for `count` proposals."""
-        return cls(Rays.empty(count, device), torch.empty(count, dtype=torch.float32, device=device))
+        value, uv = (torch.empty(shape, dtype=torch.float32, device=device) for shape in (count, (count, 2)))
+        return cls(Rays.empty(count, device), value, uv)
 
     def first(self, count: int) -> Proposals:
         """The first `count` of the proposals, in the same memory."""
-        return Proposals(self.rays.first(count), self.value[:count])
+        return Proposals(self.rays.first(count), self.value[:count], self.uv[:count])
 
     def arrays(self) -> ProposalArrays:
         """Views for kernels; valid while this object lives."""
         arrays = ProposalArrays()
         arrays.rays = self.rays.arrays()
         arrays.value = wp.from_torch(self.value)
+        arrays.uv = wp.from_torch(self.uv, dtype=wp.vec2)
         return arrays
 
 
@@ -165,6 +169,7 @@ def draw_direct_kernel(
         if wp.dot(frame.normal, sky.direction) > 0.0:
             chance = float(environment_samples) * sky.density
             weight = 1.0 / (chance + by_bsdf * bsdf_density(sampler, sky.direction))
+        proposals.uv[k] = sky.uv
         _propose(proposals, k, world, hits, pixels, i, sky.direction, FAR, weight)
         k += 1
 

@@ -23,7 +23,10 @@ class EnvironmentArrays:
     rotation: wp.mat33
     marginal: wp.array(dtype=wp.float32)
     conditional: wp.array2d(dtype=wp.float32)
+    first_row: wp.array(dtype=wp.int32)  # [rows], where the search of a row begins
+    first_column: wp.array2d(dtype=wp.int32)  # [rows, columns]
     density: wp.array2d(dtype=wp.float32)
+    fixed: int  # 1: the image stays what it is while samples are kept, which may then hold its radiance
 
 
 @wp.struct
@@ -95,9 +98,8 @@ def lookup(image: wp.array2d(dtype=wp.vec3), rotation: wp.mat33, direction: wp.v
 
 
 @wp.func
-def environment_density(environment: EnvironmentArrays, direction: wp.vec3):
-    """Probability per steradian with which `sample_environment` draws a world-space unit direction."""
-    uv = equirectangular_uv(environment.rotation * direction)
+def density_at(environment: EnvironmentArrays, uv: wp.vec2):
+    """Probability per steradian with which `sample_environment` draws what lies at texture coordinates."""
     height = environment.density.shape[0]
     width = environment.density.shape[1]
     x = wp.clamp(int(uv[0] * float(width)), 0, width - 1)
@@ -106,42 +108,55 @@ def environment_density(environment: EnvironmentArrays, direction: wp.vec3):
 
 
 @wp.func
-def _upper(cumulative: wp.array(dtype=wp.float32), u: float):
-    """Largest i with cumulative[i] <= u, at most the last interval."""
-    low = int(0)
-    high = int(cumulative.shape[0] - 1)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if cumulative[middle] <= u:
-            low = middle
-        else:
-            high = middle
-    return low
+def environment_density(environment: EnvironmentArrays, direction: wp.vec3):
+    """Probability per steradian with which `sample_environment` draws a world-space unit direction."""
+    return density_at(environment, equirectangular_uv(environment.rotation * direction))
+
+
+@wp.func
+def _upper(cumulative: wp.array(dtype=wp.float32), begin: wp.array(dtype=wp.int32), u: float):
+    """Largest i with cumulative[i] <= u, at most the last interval. A search from begin[u n], see `_begins`, takes a
+    step or two where halving the range would take eight, each of them a branch that no processor can predict."""
+    last = begin.shape[0] - 1
+    i = begin[wp.clamp(int(u * float(last + 1)), 0, last)]
+    while i < last and cumulative[i + 1] <= u:
+        i += 1
+    return i
 
 
 @wp.struct
 class EnvironmentSample:
-    """A world-space unit direction and the probability per steradian of drawing it."""
+    """A world-space unit direction, its texture coordinates and the probability per steradian of drawing it."""
 
     direction: wp.vec3
+    uv: wp.vec2
     density: float
 
 
 @wp.func
 def sample_environment(environment: EnvironmentArrays, u: float, v: float):
     """A direction drawn in proportion to the environment's radiance."""
-    row = _upper(environment.marginal, v)
+    row = _upper(environment.marginal, environment.first_row, v)
     fy = (v - environment.marginal[row]) / wp.max(environment.marginal[row + 1] - environment.marginal[row], 1.0e-12)
     cumulative = environment.conditional[row]
-    column = _upper(cumulative, u)
+    column = _upper(cumulative, environment.first_column[row], u)
     fx = (u - cumulative[column]) / wp.max(cumulative[column + 1] - cumulative[column], 1.0e-12)
     height = environment.density.shape[0]
     width = environment.density.shape[1]
-    d = equirectangular_direction((float(column) + fx) / float(width), (float(row) + fy) / float(height))
     s = EnvironmentSample()
+    s.uv = wp.vec2((float(column) + fx) / float(width), (float(row) + fy) / float(height))
+    d = equirectangular_direction(s.uv[0], s.uv[1])
     s.direction = wp.transpose(environment.rotation) * d
     s.density = environment.density[row, column]
     return s
+
+
+def _begins(cumulative: torch.Tensor) -> torch.Tensor:
+    """For each row of `cumulative` [..., N + 1], the interval [..., N] that k / N lies in, less a rounding error."""
+    count = cumulative.shape[-1] - 1
+    places = ((torch.arange(count) - 1e-3) / count).to(cumulative.dtype).expand(*cumulative.shape[:-1], count)
+    found = torch.searchsorted(cumulative.contiguous(), places.contiguous(), right=True) - 1
+    return found.clamp(0, count - 1).to(torch.int32)
 
 
 def environment_arrays(image: torch.Tensor, rotation: torch.Tensor) -> EnvironmentArrays:
@@ -167,5 +182,7 @@ def environment_arrays(image: torch.Tensor, rotation: torch.Tensor) -> Environme
     arrays.rotation = wp.mat33(*[float(x) for x in rotation.reshape(-1)])
     arrays.marginal = wp.array(marginal.float().numpy(), dtype=wp.float32, device=device)
     arrays.conditional = wp.array(conditional.float().numpy(), dtype=wp.float32, device=device)
+    arrays.first_row = wp.array(_begins(marginal.float()).numpy(), dtype=wp.int32, device=device)
+    arrays.first_column = wp.array(_begins(conditional.float()).numpy(), dtype=wp.int32, device=device)
     arrays.density = wp.array(density.float().numpy(), dtype=wp.float32, device=device)
     return arrays

@@ -3,8 +3,8 @@
 
 Samples are proposed (draw.py), their rays traced in batches, and those that bring light stored. BSDF rays that meet a
 surface bring the light that it reflects (indirect.py). The stored samples stay valid while geometry, lights and view
-stand still, whatever happens to materials, powers and the environment's radiance: densities are those of the moment of
-gathering, which costs noise as the scene moves away from it but no bias.
+stand still, whatever happens to materials, powers and the environment's radiance (unless that is said to be fixed):
+densities are those of the moment of gathering, which costs noise as the scene moves away from it but no bias.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import warp as wp
 from ..ops.launch import launch
 from ..rays import HitArrays, RayHits, RayTracer
 from .draw import Hits, ProposalArrays, Proposals, draw_bsdf_kernel, draw_direct_kernel, light_tries
-from .environment import environment_density, equirectangular_uv
+from .environment import density_at, equirectangular_uv, lookup_uv
 from .indirect import reflected_light
 from .lights import FAR, LightArrays, hit_light
 from .paths import World
@@ -49,9 +49,15 @@ def _store(samples: SampleArrays, i: int, n: int, direction: wp.vec3, radiance: 
 
 
 @wp.func
-def _store_environment(samples: SampleArrays, i: int, n: int, direction: wp.vec3, weight: float, world: World):
-    uv = equirectangular_uv(world.environment.rotation * direction)
-    return _store(samples, i, n, direction, wp.vec3(weight, uv[0], uv[1]), SOURCE_ENVIRONMENT)
+def _store_environment(
+    samples: SampleArrays, i: int, n: int, direction: wp.vec3, weight: float, uv: wp.vec2, world: World
+):
+    value = wp.vec3(weight, uv[0], uv[1])
+    source = int(SOURCE_ENVIRONMENT)
+    if world.environment.fixed == 1:
+        value = weight * lookup_uv(world.environment.image, uv[0], uv[1])
+        source = int(SOURCE_CONSTANT)
+    return _store(samples, i, n, direction, value, source)
 
 
 @wp.kernel(enable_backward=False)
@@ -80,7 +86,8 @@ def _store_direct_kernel(
             k += 1
     for _ in range(environment_samples):
         if proposals.value[k] > 0.0 and not occluded[k]:
-            n = _store_environment(samples, i, n, proposals.rays.direction[k], proposals.value[k], world)
+            d = proposals.rays.direction[k]
+            n = _store_environment(samples, i, n, d, proposals.value[k], proposals.uv[k], world)
         k += 1
     samples.count[i] = n
 
@@ -122,8 +129,9 @@ def _store_bsdf_kernel(
                         weight = light.radiance / (density + float(light_samples) * light.density)
                         n = _store(samples, i, n, d, wp.vec3(weight, weight, weight), l)
             if met.face[k] < 0:
-                other = float(environment_samples) * environment_density(world.environment, d)
-                n = _store_environment(samples, i, n, d, 1.0 / (density + other), world)
+                uv = equirectangular_uv(world.environment.rotation * d)
+                other = float(environment_samples) * density_at(world.environment, uv)
+                n = _store_environment(samples, i, n, d, 1.0 / (density + other), uv, world)
             elif reflected.shape[0] > 0:
                 radiance = reflected[k]
                 most = wp.max(wp.max(radiance[0], radiance[1]), radiance[2])

@@ -76,6 +76,7 @@ def read_lobes(rows: wp.array2d(dtype=wp.float32), i: int):
     lobes.dielectric = wp.vec3(rows[i, 12], rows[i, 13], rows[i, 14])
     lobes.eta = rows[i, 15]
     lobes.f0 = f0_of(lobes.eta)
+    lobes.by_rise = 1.0 / (1.0 - lobes.f0)
     lobes.alpha2 = rows[i, 16]
     return lobes
 

@@ -36,6 +36,12 @@ class BsdfSampler:
     nv: float
     masking: float  # of the view direction
     share: float  # probability of sampling the specular lobe
+    x: wp.vec3  # with y and the normal an orthogonal frame
+    y: wp.vec3
+    lifted_x: wp.vec3  # with lifted_y and the lifted normal likewise
+    lifted_y: wp.vec3
+    alpha: float
+    stretched: wp.vec3  # view direction in the lifted frame, where the roughness is stretched to a half sphere
 
 
 @wp.func
@@ -52,17 +58,25 @@ def bsdf_sampler(lobes: Lobes, frame: Frame):
     specular = f[0] + f[1] + f[2]
     diffuse = lobes.diffuse[0] + lobes.diffuse[1] + lobes.diffuse[2]
     s.share = wp.clamp(specular / wp.max(specular + diffuse, 1.0e-6), 0.2, 0.9)
+    s.x = perpendicular(s.normal)
+    s.y = wp.cross(s.normal, s.x)
+    s.lifted_x = perpendicular(s.lifted)
+    s.lifted_y = wp.cross(s.lifted, s.lifted_x)
+    s.alpha = wp.sqrt(s.alpha2)
+    across = wp.vec2(wp.dot(s.view, s.lifted_x), wp.dot(s.view, s.lifted_y))
+    s.stretched = wp.normalize(wp.vec3(s.alpha * across[0], s.alpha * across[1], s.nv))
     return s
 
 
 @wp.func
 def bsdf_density(s: BsdfSampler, light: wp.vec3):
     """Probability per steradian with which `sample_bsdf` draws the direction `light`."""
-    half = wp.normalize(light + s.view)
+    half = light + s.view
+    half2 = wp.length_sq(half)
     nh = wp.dot(s.lifted, half)
     cross = wp.cross(s.lifted, half)
-    d = wp.dot(cross, cross) + s.alpha2 * nh * nh
-    specular = s.alpha2 / (PI * d * d) / (2.0 * (s.nv + s.masking))
+    d = wp.length_sq(cross) + s.alpha2 * nh * nh
+    specular = s.alpha2 * half2 * half2 / (2.0 * PI * d * d * (s.nv + s.masking))
     if nh <= 0.0:
         specular = 0.0
     return s.share * specular + (1.0 - s.share) * wp.max(wp.dot(s.normal, light), 0.0) / PI
@@ -74,26 +88,19 @@ def sample_bsdf(s: BsdfSampler, choice: float, u: float, v: float):
 
     Visible normals by spherical caps: Dupuy and Benyoub, "Sampling Visible GGX Normals with Spherical Caps" (2023).
     """
-    axis = s.normal
     result = wp.vec3(0.0, 0.0, 0.0)
     phi = 2.0 * PI * u
     if choice < s.share:
-        axis = s.lifted
-        x = perpendicular(axis)
-        y = wp.cross(axis, x)
-        alpha = wp.sqrt(s.alpha2)
-        local = wp.normalize(wp.vec3(alpha * wp.dot(s.view, x), alpha * wp.dot(s.view, y), s.nv))
-        z = (1.0 - v) * (1.0 + local[2]) - local[2]
+        z = (1.0 - v) * (1.0 + s.stretched[2]) - s.stretched[2]
         r = wp.sqrt(wp.clamp(1.0 - z * z, 0.0, 1.0))
-        h = wp.vec3(r * wp.cos(phi), r * wp.sin(phi), z) + local
-        h = wp.normalize(wp.vec3(alpha * h[0], alpha * h[1], wp.max(h[2], 1.0e-6)))
-        half = x * h[0] + y * h[1] + axis * h[2]
-        result = half * (2.0 * wp.dot(half, s.view)) - s.view
+        h = wp.vec3(r * wp.cos(phi), r * wp.sin(phi), z) + s.stretched
+        h = wp.vec3(s.alpha * h[0], s.alpha * h[1], wp.max(h[2], 1.0e-6))
+        half = s.lifted_x * h[0] + s.lifted_y * h[1] + s.lifted * h[2]
+        result = half * (2.0 * wp.dot(half, s.view) / wp.length_sq(half)) - s.view
     else:
-        x = perpendicular(axis)
-        y = wp.cross(axis, x)
         r = wp.sqrt(v)
-        result = x * (r * wp.cos(phi)) + y * (r * wp.sin(phi)) + axis * wp.sqrt(wp.max(1.0 - v, 0.0))
+        height = wp.sqrt(wp.max(1.0 - v, 0.0))
+        result = s.x * (r * wp.cos(phi)) + s.y * (r * wp.sin(phi)) + s.normal * height
     return wp.normalize(result)
 
 

@@ -17,7 +17,7 @@ import torch
 import warp as wp
 
 # Sources other than the index of a light, whose colour multiplies the sample.
-SOURCE_CONSTANT = wp.constant(-1)  # radiance is final: light reflected by another surface
+SOURCE_CONSTANT = wp.constant(-1)  # radiance is final: reflected by another surface, or of a fixed environment
 SOURCE_ENVIRONMENT = wp.constant(-2)  # radiance is (factor, u, v) of the environment's image
 
 

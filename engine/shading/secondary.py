@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Materials as indirect light looks them up where a ray meets a surface.
 
-Indirect light is smooth, so textures are reduced to at most 256 texels a side, decoded, and looked up at the nearest
-texel; the directly visible surface uses the exact lookups of materials.py.
+Indirect light is smooth, so textures are decoded, reduced to at most 256 texels a side (reduction.py), and looked up at
+the nearest texel; the directly visible surface uses the exact lookups of materials.py.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import warp as wp
 from ..geometry import GeometryArrays
 from ..scene import Texture
 
-MAX_SIDE = 256
 # Texture rows of a material
 BASE_COLOR = wp.constant(0)
 METALLIC = wp.constant(1)
@@ -179,16 +178,11 @@ class MaterialTable:
         self._constants[row] = values
 
     def set_texture(self, row: int, which: int, pixels: torch.Tensor, texture: Texture, uv_slot: int) -> None:
-        """A decoded texture [H, W, 1 or 3] of a material; reduced to MAX_SIDE by whole factors."""
-        factor = max(1, -(-max(pixels.shape[:2]) // MAX_SIDE))
-        small = pixels.detach().permute(2, 0, 1)[None]
-        if factor > 1:
-            small = torch.nn.functional.avg_pool2d(small, factor, ceil_mode=True)
-        small = small[0].permute(1, 2, 0)
-        height, width = small.shape[:2]
+        """A decoded texture [H, W, 1 or 3] of a material, reduced before (reduction.py)."""
+        height, width = pixels.shape[:2]
         self._textures[row, which] = self._used, width, height, uv_slot, _EXTENSIONS[texture.extension]
         self._matrix[row, which] = np.asarray(texture.uv_matrix, np.float32).reshape(6)
-        self._pool.append(small.expand(height, width, 3).reshape(-1).to(torch.float32))
+        self._pool.append(pixels.expand(height, width, 3).reshape(-1).to(torch.float32))
         self._used += 3 * width * height
 
     def arrays(self) -> MaterialArrays:

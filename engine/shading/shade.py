@@ -84,11 +84,10 @@ def reflected(lobes: Lobes, frame: Frame, light: wp.vec3):
         snv = wp.dot(frame.lifted, frame.view)
         if snl > 0.0 and snv > 0.0:
             half = light + frame.view
-            length = wp.length(half)
-            half = half / length
-            hv = wp.min(0.5 * length, 1.0)  # both are unit vectors
+            half2 = wp.length_sq(half)
+            hv = wp.min(0.5 * wp.sqrt(half2), 1.0)  # both are unit vectors
             cross = wp.cross(frame.lifted, half)
-            core = ggx_core(lobes.alpha2, snl, snv, wp.dot(frame.lifted, half), wp.dot(cross, cross))
+            core = ggx_core(lobes.alpha2, snl, snv, half2, wp.dot(frame.lifted, half), wp.length_sq(cross))
             result = result + core * specular_reflectance(lobes, hv)
     return result
 
@@ -178,18 +177,17 @@ def _shade_backward_kernel(
                 g_normal += light * (factor * wp.dot(weighted, lobes.diffuse))
             snl = wp.dot(frame.lifted, light)
             if snl > 0.0 and nv > 0.0:
-                half = light + frame.view
-                length = wp.length(half)
-                half = half / length
-                hv = wp.min(0.5 * length, 1.0)
+                half = light + frame.view  # of any length, which cancels out of nh² / d
+                half2 = wp.length_sq(half)
+                hv = wp.min(0.5 * wp.sqrt(half2), 1.0)
                 nh = wp.dot(frame.lifted, half)
                 cross = wp.cross(frame.lifted, half)
-                d = wp.dot(cross, cross) + a2 * nh * nh
+                d = wp.length_sq(cross) + a2 * nh * nh
                 gl = wp.sqrt(snl * snl + a2 * (1.0 - snl * snl))
                 by_d = 1.0 / d  # a division takes as long as ten products
                 by_gl = 1.0 / gl
                 by_s = 1.0 / (snl * gv + nv * gl)
-                core = a2 * snl * by_d * by_d * by_s * (0.5 / PI)
+                core = a2 * snl * (half2 * by_d) * (half2 * by_d) * by_s * (0.5 / PI)
                 m = 1.0 - hv
                 m5 = m * m * m * m * m
                 edge = hv * m5 * m

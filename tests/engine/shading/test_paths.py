@@ -17,6 +17,7 @@ from likeness.engine.scene import Camera, Image, Light, Material, World, colour,
 from likeness.engine.shading.gather import SampleCounts, capacity
 from likeness.engine.shading.lobes import lobe_weights, read_lobes
 from likeness.engine.shading.paths import bsdf_density, bsdf_sampler, sample_bsdf
+from likeness.engine.shading.samples import SOURCE_ENVIRONMENT
 from likeness.engine.shading.shade import Pixels, frame_of, reflected
 from likeness.engine.view import View, build_view
 from tests.reference.lights import light_samples, world_samples
@@ -271,6 +272,27 @@ def test_shadow() -> None:
         centre = int(np.abs(view.position.numpy()[:, :2]).sum(1).argmin())
         mean, _ = _direct(renderer, SampleCounts(4, 0, 0, 0), 1)
         assert mean[centre, 0] == pytest.approx(expected, rel=2e-2)
+
+
+def test_samples_may_hold_the_radiance_of_a_fixed_environment() -> None:
+    sky = np.random.default_rng(3).uniform(0.0, 2.0, (8, 16, 4)).astype(np.float32)
+    renderer = Renderer(
+        scene_of(
+            [plane(4.0), plane(1.0, z=0.5, name="Lid")], [matte(0.5)], cameras={"Camera": _slanted()},
+            world=World(image="Sky"), images={"Sky": Image("Sky", sky)},
+        ),
+        "cpu",
+    )  # fmt: skip
+    view = _pixels(renderer)
+    surfaces = renderer.bank.surfaces(view, renderer.corners)
+    pictures = []
+    for fixed in (False, True):
+        renderer.gather(view, surfaces, renderer.world(environment_fixed=fixed), SampleCounts(0, 4, 4, 1), 9)
+        looked_up = bool((view.samples.source[:, 0] == int(SOURCE_ENVIRONMENT)).any())
+        assert looked_up != fixed
+        pictures.append(renderer.radiance(view, surfaces, renderer.light_color, renderer.environment).numpy())
+    assert pictures[0].max() > 0.1
+    assert pictures[1] == pytest.approx(pictures[0], rel=1e-5, abs=1e-6)
 
 
 def _closed(meshes: list, material: Material, lights: list[Light], place: tuple[float, float, float]) -> Renderer:
