@@ -213,6 +213,8 @@ class FitRun:
             optimizer.zero_grad(set_to_none=True)
             if loss.requires_grad:
                 loss.backward()
+                if not stage.form:
+                    parameters.hold_form()
                 optimizer.step()
                 parameters.project()
                 if stage.metallic is not None:

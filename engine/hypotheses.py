@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 # Roughness from which the second hypothesis starts: metals are seldom duller.
 METAL_ROUGHNESS = 0.4
-# Difference of the residuals in units of what neither explains: paint is the more likely substance, so metal must
-# explain a texel better by the bias; the width says how gradually the verdict changes around it.
-BIAS, WIDTH = 0.6, 0.15
+# Logarithm of the ratio of the residuals: paint is the more likely substance, so metal must explain a texel better by
+# the bias; the width says how gradually the verdict changes around it.
+BIAS, WIDTH = 0.25, 0.06
 # Pictures that are averaged before their residuals are taken.
 REPEATS = 6
 # Texels that vote on each other: how many, and how far away as a share of the texture (standard deviation).
@@ -99,38 +99,13 @@ def decide(parameters: Parameters, seed: int) -> None:
         paint_sum, metal_sum = (parameters.memory.pop(f"{name} error {i}") for name in ("paint", "metal"))
         own = slice(*bundle.channels["base_color"])
         sums = torch.cat([paint_sum, metal_sum[..., :1]], dim=-1)
-        seen = (paint_sum[..., 1:] > 0).to(sums.dtype)
-        # Texels finer than the photos are noisy: which are alike is seen more clearly in the mean of neighbours.
-        colors = _smoothed(torch.cat([paint[..., own], metal[..., own]], dim=-1), seen)
-        unexplained = _median_unexplained(sums)
+        colors = torch.cat([paint[..., own], metal[..., own]], dim=-1)
         sums = _shared(sums, colors, torch.Generator().manual_seed(seed))
         errors = sums / sums[..., 1:2].clamp(min=1e-8)
-        better = (errors[..., 0:1] - errors[..., 2:3]) / unexplained
+        better = ((errors[..., 0:1] + 1e-7) / (errors[..., 2:3] + 1e-7)).log()
         is_metal = torch.sigmoid((better - BIAS) / WIDTH)
-        is_metal = push_pull(is_metal, seen)
+        is_metal = push_pull(is_metal, paint_sum[..., 1:])
         bundle.data = torch.lerp(paint, metal, is_metal).requires_grad_(True)
-
-
-def _median_unexplained(sums: torch.Tensor) -> float:
-    """Squared error that the better hypothesis leaves at the median texel: noise, blurred edges, what has no model.
-
-    `sums` [H, W, 3]: error as paint, weight, error as metal. The difference of two residuals does not depend on what
-    both leave, unlike their ratio, which fades wherever the rest of the picture is badly met.
-    """
-    seen = sums[..., 1] > 0
-    if not bool(seen.any()):
-        return 1.0
-    least = torch.minimum(sums[..., 0], sums[..., 2])[seen] / sums[..., 1][seen]
-    return max(float(least.median()), 1e-7)
-
-
-def _smoothed(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """`values` [H, W, C] averaged over 3 x 3 texels (binomial), those of `weight` [H, W, 1] 0 left out."""
-    joined = torch.cat([values * weight, weight], dim=-1).permute(2, 0, 1)[None]
-    row = torch.tensor([0.25, 0.5, 0.25], device=values.device)
-    kernel = (row[:, None] * row).expand(joined.shape[1], 1, 3, 3)
-    mean = F.conv2d(F.pad(joined, [1] * 4, mode="replicate"), kernel, groups=joined.shape[1])[0].permute(1, 2, 0)
-    return mean[..., :-1] / mean[..., -1:].clamp(min=1e-6)
 
 
 @wp.kernel(enable_backward=False)

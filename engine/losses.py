@@ -14,13 +14,16 @@ from .view import DeviceGeometry, View
 HUBER = 0.1
 # Share of a view's pixels on which the material priors are evaluated.
 PRIOR_SHARE = 0.4
-# Jitter of the material priors in texture coordinates, as a share of the texture: neighbours, and the wider area.
+# Half of the pairs that the material priors compare are neighbours in the texture (standard deviation as a share),
+# the others are further apart, in the picture (share of its longer side), where the charts of an atlas do not matter.
 NEAR, WIDE = 0.002, 0.03
 # Base colours (as stored, 0..1) that differ by this much probably belong to different substances.
 SAME_SUBSTANCE = 0.06
 WEIGHTS = {"base_color": 0.015, "roughness": 0.02, "metallic": 0.02, "normal": 0.01, "emission": 0.004}
+# A normal map holds relief, not form: its normals are the mesh's on the mean.
+FLAT = 0.01
 # Substances are metals or they are not; values between are edges, dirt and rust.
-EITHER_OR = 0.003
+EITHER_OR = 0.005
 # The gauge: pulls the mean log gain of the lights to zero where nothing else tells light from albedo.
 GAUGE = 1e-3
 ENVIRONMENT_SMOOTHNESS = 1e-3
@@ -43,9 +46,10 @@ def material_prior(
 ) -> torch.Tensor:
     """Smoothness of the fitted textures where this view sees them.
 
-    Each chosen pixel compares its texel with one at a random nearby place (nvdiffrec's jittered lookup, Munkberg 2022).
-    Roughness and metallic are compared over a wider area, but only between texels of like base colour: a highlight
-    that was seen on a part of a substance tells about all of it, and edges stay where the base colour has them.
+    Each chosen pixel compares its texel with a neighbour (nvdiffrec's jittered lookup, Munkberg 2022) or with what
+    another pixel of the material not far away shows. The latter is for roughness and metallic, and only between texels
+    of like base colour: a highlight that was seen on a part of a substance tells about all of it, and edges stay where
+    the base colour has them.
     `decided` (0 to 1) is how much metallic is drawn to 0 and 1.
     """
     total = torch.zeros((), device=geometry.uvs.device)
@@ -53,14 +57,16 @@ def material_prior(
         uv = bank.texture_uv(bundle.texture, view, geometry, part)
         count = max(1, int(len(uv) * PRIOR_SHARE))
         chosen = torch.randint(len(uv), (count,), generator=generator).to(uv.device)
-        near = torch.rand(count, 1, generator=generator) < 0.5
-        jitter = torch.randn(count, 2, generator=generator) * torch.where(near, NEAR, WIDE)
+        other = _others(view, part, chosen, generator)
+        near = (torch.rand(count, generator=generator) < 0.5).to(uv.device)
+        compared = near | (other >= 0)
         here = uv[chosen]
-        both = torch.cat([here, here + jitter.to(uv)])  # one lookup: each has a gradient of the size of the texture
+        jitter = (torch.randn(count, 2, generator=generator) * NEAR).to(uv)
+        there = torch.where(near[:, None], here + jitter, uv[other.clamp(min=0)])
+        both = torch.cat([here, there])  # one lookup: each has a gradient of the size of the texture
         values = sample_texture(bundle.data, both, bundle.texture.extension, bundle.texture.interpolation)
         value_here, value_there = values.split(count)
-        difference = (value_here - value_there).abs()
-        near = near.to(uv.device)[:, 0]
+        difference = (value_here - value_there).abs() * compared[:, None]
         alike = torch.ones(count, device=uv.device)
         if "base_color" in bundle.channels:
             first, last = bundle.channels["base_color"]
@@ -70,10 +76,26 @@ def material_prior(
             value = difference[:, first:last].mean(1)
             value = value * (alike if target in ("roughness", "metallic") else near)
             total = total + WEIGHTS[target] * value.sum() / count
+        if "normal" in bundle.channels:
+            tilt = 2.0 * value_here[:, slice(*bundle.channels["normal"])][:, :2] - 1.0
+            total = total + FLAT * tilt.square().sum(1).mean()
         if "metallic" in bundle.channels:
             metallic = value_here[:, slice(*bundle.channels["metallic"])]
             total = total + decided * EITHER_OR * (metallic * (1 - metallic)).mean()
     return total
+
+
+def _others(view: View, part: slice, chosen: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """For each `chosen` pixel of a part of the view another one of that part not far away, -1 where there is none."""
+    cells = view.cell[part]
+    grid = torch.full((view.height * view.width,), -1, dtype=torch.int64, device=cells.device)
+    grid[cells] = torch.arange(len(cells), device=cells.device)
+    reach = WIDE * max(view.height, view.width)
+    step = (torch.randn(len(chosen), 2, generator=generator) * reach).round().to(cells.device, torch.int64)
+    y = torch.div(cells[chosen], view.width, rounding_mode="floor") + step[:, 0]
+    x = cells[chosen] % view.width + step[:, 1]
+    inside = (y >= 0) & (y < view.height) & (x >= 0) & (x < view.width)
+    return torch.where(inside, grid[(y * view.width + x).clamp(0, len(grid) - 1)], -1)
 
 
 def scene_prior(parameters: Parameters, gauge: bool) -> torch.Tensor:

@@ -218,6 +218,12 @@ class Parameters:
         }
         return {name: tensor for name, tensor in named.items() if tensor is not None and tensor.requires_grad}
 
+    def hold_form(self) -> None:
+        """Forget the gradients of normal maps: early on they would take on what light and colours have to explain."""
+        for bundle in self.bundles:
+            if "normal" in bundle.channels and bundle.data.grad is not None:
+                bundle.data.grad[..., slice(*bundle.channels["normal"])] = 0.0
+
     @torch.no_grad()
     def project(self) -> None:
         """Bring the textures back into their ranges after a step, and settle what photos cannot tell.

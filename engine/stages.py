@@ -25,12 +25,13 @@ class Stage:
     blocks: int = 1
     visits: int = 1  # of every photo in a block
     decided: float = 1.0  # how much metallic is drawn to 0 and 1
+    form: bool = True  # whether normal maps change
     metallic: float | None = None  # held at this value: a hypothesis, see hypotheses.py
 
 
 def default_iterations(photos: int) -> int:
     """Enough visits for every photo without making many photos slow."""
-    return min(max(130 * photos, 240), 1200)
+    return min(max(150 * photos, 240), 1500)
 
 
 def plan_stages(settings: FitSettings, photos: int, scene_free: bool) -> list[Stage]:
@@ -42,6 +43,7 @@ def plan_stages(settings: FitSettings, photos: int, scene_free: bool) -> list[St
     epochs = iterations / photos
     size = settings.texture_size
     kinds = {target.kind for target in settings.targets}
+    form = kinds == {"normal"}  # with nothing else to explain the photos, there is nothing to wait for
     if not kinds & set(MATERIAL_TARGETS):
         light = [Stage("light", 1, size, 2.0, 0.5), Stage("light, fine", 0, size, 0.5, 0.1)]
         return _with_blocks(light, [0.5, 0.5], epochs)
@@ -52,14 +54,14 @@ def plan_stages(settings: FitSettings, photos: int, scene_free: bool) -> list[St
     stages: list[Stage] = []
     shares: list[float] = []
     if scene_free:
-        stages.append(Stage("light", 2, texels(32), 2.0, 1.0))
+        stages.append(Stage("light", 2, texels(32), 2.0, 1.0, form=form))
         shares.append(0.1)
     if {"base_color", "metallic"} <= kinds:
-        stages.append(Stage("as paint", 1, texels(4), 2.0, 0.7, metallic=0.0))
-        stages.append(Stage("as metal", 1, texels(4), 2.0, 0.7, metallic=1.0))
+        stages.append(Stage("as paint", 1, texels(4), 2.0, 0.7, form=form, metallic=0.0))
+        stages.append(Stage("as metal", 1, texels(4), 2.0, 0.7, form=form, metallic=1.0))
         shares += [0.15, 0.15]
     else:
-        stages.append(Stage("colours", 2, texels(8), 2.0, 0.7))
+        stages.append(Stage("colours", 2, texels(8), 2.0, 0.7, form=form))
         shares.append(0.15)
     stages += [
         Stage("shapes", 1, texels(4), 1.0, 0.6, decided=0.2),

@@ -202,3 +202,16 @@ def test_resizing_keeps_the_mean(size: tuple[int, int]) -> None:
 def test_names_by_kind() -> None:
     targets = [Target("lights", "A"), Target("lights", "B"), Target("exposure"), Target("base_color", "Gold")]
     assert names_by_kind(targets) == {"lights": ["A", "B"], "exposure": [], "base_color": ["Gold"]}
+
+
+def test_held_normal_maps_have_no_gradient() -> None:
+    _, parameters = parameters_of("base_color@Plain", "normal@Plain")
+    parameters.hold_form()  # before the first backward there is nothing to forget
+    (bundle,) = parameters.bundles
+    bundle.data.square().sum().backward()
+    parameters.hold_form()
+    assert bundle.data.grad is not None
+    first, last = bundle.channels["normal"]
+    assert (bundle.data.grad[..., first:last] == 0).all()
+    first, last = bundle.channels["base_color"]
+    assert (bundle.data.grad[..., first:last] != 0).all()

@@ -65,3 +65,14 @@ def test_metal_and_paint_are_tried_only_where_both_are_free() -> None:
 def test_more_photos_mean_more_iterations() -> None:
     totals = [sum(visits(s) for s in plan("colour", 0, n)) * n for n in (1, 6, 12)]
     assert totals == sorted(totals)
+
+
+def test_normal_maps_wait_for_light_and_colours() -> None:
+    """Early on they would take on whatever is not explained yet; alone there is nothing to wait for."""
+    every = [Target("base_color", "A"), Target("normal", "A"), Target("world")]
+    stages = plan_stages(FitSettings(every, 600, 512, 512), 3, scene_free=True)
+    assert [stage.form for stage in stages] == sorted(stage.form for stage in stages)
+    assert not stages[0].form
+    assert stages[-1].form
+    alone = plan_stages(FitSettings([Target("normal", "A")], 600, 512, 512), 3, scene_free=False)
+    assert all(stage.form for stage in alone)
