@@ -30,7 +30,7 @@ def main() -> None:
     """Build the scene, fit it, render what came out and print how far it is from the photo that was kept out."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=ROOT / "out" / "demo", help="folder for all results")
-    parser.add_argument("--iterations", type=int, default=120, help="steps of the fit, 0: chosen by Likeness")
+    parser.add_argument("--iterations", type=int, default=300, help="steps of the fit, 0: chosen by Likeness")
     parser.add_argument("--resolution", type=int, default=320, help="longest side of the photos in the fit, pixels")
     arguments = parser.parse_args()
     output: Path = arguments.output
