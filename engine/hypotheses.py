@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 METAL_ROUGHNESS = 0.4
 # Logarithm of the ratio of the residuals: paint is the more likely substance, so metal must explain a texel better by
 # the bias; the width says how gradually the verdict changes around it.
-BIAS, WIDTH = 0.25, 0.06
+BIAS, WIDTH = 0.25, 0.3
 # Pictures that are averaged before their residuals are taken.
 REPEATS = 6
 # Texels that vote on each other: how many, and how far away as a share of the texture (standard deviation).
@@ -36,6 +36,14 @@ VOTERS = 600
 VOTING_RADIUS = 0.12
 # Distance of base colours, as stored and under both hypotheses, at which texels cease to vote on each other.
 ALIKE = 0.1
+# An object has few substances (Barron and Malik 2015, parsimony of reflectance): colours that the right hypothesis
+# recovers come again elsewhere, those of the wrong one depend on the light of the place. How much that counts, texels
+# that stand for the object, distance of like colours, share of like texels that counts as none, and rounds.
+PARSIMONY = 2.0
+PALETTE = 1000
+SAME_COLOUR = 0.06
+RARE = 0.005
+ROUNDS = 5
 
 
 def applies_to(bundle: TextureBundle) -> bool:
@@ -100,12 +108,41 @@ def decide(parameters: Parameters, seed: int) -> None:
         own = slice(*bundle.channels["base_color"])
         sums = torch.cat([paint_sum, metal_sum[..., :1]], dim=-1)
         colors = torch.cat([paint[..., own], metal[..., own]], dim=-1)
-        sums = _shared(sums, colors, torch.Generator().manual_seed(seed))
+        generator = torch.Generator().manual_seed(seed)
+        sums = _shared(sums, colors, generator)
         errors = sums / sums[..., 1:2].clamp(min=1e-8)
         better = ((errors[..., 0:1] + 1e-7) / (errors[..., 2:3] + 1e-7)).log()
-        is_metal = torch.sigmoid((better - BIAS) / WIDTH)
+        seen = paint_sum[..., 1] > 0
+        is_metal = torch.zeros_like(better)
+        is_metal[seen] = _parsimonious((better[seen][:, 0] - BIAS) / WIDTH, paint[seen][:, own], metal[seen][:, own],
+                                       generator)[:, None]  # fmt: skip
         is_metal = push_pull(is_metal, paint_sum[..., 1:])
         bundle.data = torch.lerp(paint, metal, is_metal).requires_grad_(True)
+
+
+def _parsimonious(
+    evidence: torch.Tensor, paint: torch.Tensor, metal: torch.Tensor, generator: torch.Generator
+) -> torch.Tensor:
+    """Probability [N] that texels are metal, from log odds [N] and the colours [N, 3] under either hypothesis.
+
+    Each round asks how common a texel's colour is among what is held for paint, and for metal, so far.
+    """
+    is_metal = torch.sigmoid(evidence)
+    for _ in range(ROUNDS if len(evidence) else 0):
+        chosen = torch.randint(len(evidence), (PALETTE,), generator=generator).to(evidence.device)
+        as_metal = _commonness(metal, metal[chosen], is_metal[chosen])
+        as_paint = _commonness(paint, paint[chosen], 1.0 - is_metal[chosen])
+        is_metal = torch.sigmoid(evidence + PARSIMONY * ((as_metal + RARE) / (as_paint + RARE)).log())
+    return is_metal
+
+
+def _commonness(color: torch.Tensor, palette: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Share [N] of the palette [M, 3], weighted, that is like each color [N, 3]: a kernel density estimate."""
+    shares = [
+        (torch.cdist(part, palette).square() / (-2.0 * SAME_COLOUR**2)).exp() @ weight / len(palette)
+        for part in color.split(8192)
+    ]
+    return torch.cat(shares)
 
 
 @wp.kernel(enable_backward=False)
