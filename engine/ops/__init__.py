@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .interpolation import interpolate
     from .mipmaps import texture_construct_mip
     from .rasterizer import DepthPeeler, rasterize
+    from .silhouettes import silhouette_gradient
     from .texturing import texture
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "antialias_construct_topology_hash",
     "interpolate",
     "rasterize",
+    "silhouette_gradient",
     "texture",
     "texture_construct_mip",
 ]
@@ -38,6 +40,7 @@ _HOME = {
     "antialias_construct_topology_hash": "antialiasing",
     "interpolate": "interpolation",
     "rasterize": "rasterizer",
+    "silhouette_gradient": "silhouettes",
     "texture": "texturing",
     "texture_construct_mip": "mipmaps",
 }

@@ -62,6 +62,38 @@ def _topology(tri: torch.Tensor) -> TopologyHash:
     return topology
 
 
+def checked_topology(tri: torch.Tensor, topology: TopologyHash | None, device: torch.device) -> TopologyHash:
+    """The topology of ``tri``, made now unless it is given; ValueError if that is of another ``tri``."""
+    if topology is None:
+        topology = _topology(tri)
+    elif not isinstance(topology, TopologyHash):
+        raise TypeError("topology_hash must come from antialias_construct_topology_hash")
+    if topology.adjacency.shape != tri.shape or topology.adjacency.device != device:
+        raise ValueError("topology_hash was made for another tri")
+    return topology
+
+
+def silhouette_edges(
+    pos: torch.Tensor, tri: torch.Tensor, topology: TopologyHash, images: int, height: int, width: int
+) -> tuple[kernels.Images, torch.Tensor]:
+    """Sizes for the kernels, and the bits of the triangles (int32) that say which edges are silhouettes.
+
+    There are [N * T] bits for ``pos`` [N, V, 4], and [T] where all images share ``pos`` [V, 4].
+    """
+    triangles, vertices, device = tri.shape[0], pos.shape[-2], str(pos.device)
+    shared = pos.dim() == 2
+    items = triangles * (1 if shared else images)
+    sign, mask = (torch.empty(items, dtype=torch.int32, device=pos.device) for _ in range(2))
+    arrays = [view(pos, wp.vec4), view(tri, wp.vec3i), view(sign, wp.int32)]
+    launch(kernels.orientation_kernel, items, [*arrays, triangles, vertices], device)
+    arrays = [view(topology.adjacency, wp.int32), view(sign, wp.int32), view(mask, wp.int32)]
+    launch(kernels.silhouette_kernel, items, [*arrays, triangles], device)
+    sizes = kernels.Images()
+    sizes.width, sizes.height, sizes.triangles = width, height, triangles
+    sizes.stride, sizes.mask_stride = (0, 0) if shared else (vertices, triangles)
+    return sizes, mask
+
+
 @dataclass
 class _Call:
     tri: torch.Tensor
@@ -136,23 +168,8 @@ def antialias(
     ranged = isinstance(pos, torch.Tensor) and pos.dim() == 2
     pos = check_tensor("pos", pos, (None, 4) if ranged else (images, None, 4), device=color.device)
     indices = check_triangles(tri, pos.shape[-2], color.device)
-    if topology_hash is None:
-        topology_hash = _topology(tri)
-    elif not isinstance(topology_hash, TopologyHash):
-        raise TypeError("topology_hash must come from antialias_construct_topology_hash")
-    if topology_hash.adjacency.shape != tri.shape or topology_hash.adjacency.device != color.device:
-        raise ValueError("topology_hash was made for another tri")
+    topology_hash = checked_topology(tri, topology_hash, color.device)
     if not pos_gradient_boost >= 0:
         raise ValueError(f"pos_gradient_boost must be a number from 0 on, not {pos_gradient_boost!r}")
-    triangles, vertices, device = indices.shape[0], pos.shape[-2], str(color.device)
-    items = triangles * (1 if ranged else images)
-    sign, mask = (torch.empty(items, dtype=torch.int32, device=color.device) for _ in range(2))
-    w_sign = view(sign, wp.int32)
-    arrays = [view(pos, wp.vec4), view(indices, wp.vec3i), w_sign]
-    launch(kernels.orientation_kernel, items, [*arrays, triangles, vertices], device)
-    arrays = [view(topology_hash.adjacency, wp.int32), w_sign, view(mask, wp.int32)]
-    launch(kernels.silhouette_kernel, items, [*arrays, triangles], device)
-    sizes = kernels.Images()
-    sizes.width, sizes.height, sizes.triangles = width, height, triangles
-    sizes.stride, sizes.mask_stride = (0, 0) if ranged else (vertices, triangles)
+    sizes, mask = silhouette_edges(pos, indices, topology_hash, images, height, width)
     return _Antialias.apply(color, rast, pos, _Call(indices, mask, sizes, float(pos_gradient_boost)))

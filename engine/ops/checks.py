@@ -53,6 +53,18 @@ def check_triangles(tri: object, vertices: int, device: torch.device) -> torch.T
     return tensor
 
 
+def check_spans(ranges: object, triangles: int, images: int) -> torch.Tensor:
+    """(First triangle, count) of each image, int32 [N, 2] on the CPU; all triangles of each without ``ranges``."""
+    if ranges is None:
+        return torch.tensor([0, triangles], dtype=torch.int32).expand(images, 2).contiguous()
+    # as in nvdiffrast, ranges may stay on the CPU
+    spans = check_tensor("ranges", ranges, (None, 2), torch.int32).cpu()
+    first, count = spans.long().unbind(1)
+    if bool(((first < 0) | (count < 0) | (first + count > triangles)).any()):
+        raise ValueError(f"ranges must be (first, count) within the {triangles} triangles of tri")
+    return spans
+
+
 def check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
     """A string that is one of those allowed."""
     if value not in allowed:

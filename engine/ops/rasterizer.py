@@ -11,7 +11,7 @@ import warp as wp
 
 from .arrays import view
 from .barycentric_kernels import position_gradient_kernel, resolve_kernel
-from .checks import INT32_MAX, check_tensor, check_triangles
+from .checks import INT32_MAX, check_spans, check_tensor, check_triangles
 from .context import RasterizeContext
 from .launch import launch, owners, slots
 from .rasterize_clip_kernels import careful_triangle_kernel
@@ -37,17 +37,14 @@ class _Scene:
             raise ValueError(f"resolution must be (height, width), both positive integers, not {tuple(resolution)}")
         self.height, self.width = (int(side) for side in resolution)
         triangles = self.tri.shape[0]
+        self.images, self.vertices, self.triangles = self.pos.shape[0], self.pos.shape[1], triangles
         if ranges is None:
-            self.images, self.vertices, self.triangles = self.pos.shape[0], self.pos.shape[1], triangles
-            spans = torch.tensor([0, triangles], dtype=torch.int32).expand(self.images, 2)
+            spans = check_spans(None, triangles, self.images)
         else:
-            # as in nvdiffrast, ranges may stay on the CPU
-            spans = check_tensor("ranges", ranges, (None, 2), torch.int32).cpu()
-            first, count = spans.long().unbind(1)
-            if bool(((first < 0) | (count < 0) | (first + count > triangles)).any()):
-                raise ValueError(f"ranges must be (first, count) within the {triangles} triangles of tri")
+            spans = check_spans(ranges, triangles, 0)
             # all images share the vertices: no offset from one image to the next
-            self.images, self.vertices, self.triangles = spans.shape[0], 0, int(count.max()) if len(count) else 0
+            self.images, self.vertices = spans.shape[0], 0
+            self.triangles = int(spans[:, 1].max()) if len(spans) else 0
         self.ranges = spans.to(self.device).contiguous()
         self.pixels = self.images * self.height * self.width
         items = self.images * self.triangles
