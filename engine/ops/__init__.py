@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .antialiasing import antialias, antialias_construct_topology_hash
+    from .backends import backend, get_log_level, set_log_level
     from .context import RasterizeContext, RasterizeCudaContext
     from .interpolation import interpolate
+    from .meshes import pack_meshes
     from .mipmaps import texture_construct_mip
     from .rasterizer import DepthPeeler, rasterize
+    from .ray_queries import RayScene
     from .silhouettes import silhouette_gradient
     from .texturing import texture
 
@@ -23,10 +26,15 @@ __all__ = [
     "DepthPeeler",
     "RasterizeContext",
     "RasterizeCudaContext",
+    "RayScene",
     "antialias",
     "antialias_construct_topology_hash",
+    "backend",
+    "get_log_level",
     "interpolate",
+    "pack_meshes",
     "rasterize",
+    "set_log_level",
     "silhouette_gradient",
     "texture",
     "texture_construct_mip",
@@ -36,10 +44,15 @@ _HOME = {
     "DepthPeeler": "rasterizer",
     "RasterizeContext": "context",
     "RasterizeCudaContext": "context",
+    "RayScene": "ray_queries",
     "antialias": "antialiasing",
     "antialias_construct_topology_hash": "antialiasing",
+    "backend": "backends",
+    "get_log_level": "backends",
     "interpolate": "interpolation",
+    "pack_meshes": "meshes",
     "rasterize": "rasterizer",
+    "set_log_level": "backends",
     "silhouette_gradient": "silhouettes",
     "texture": "texturing",
     "texture_construct_mip": "mipmaps",

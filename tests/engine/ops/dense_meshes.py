@@ -43,7 +43,7 @@ def bent_torus(triangles: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def moved(points: torch.Tensor, parameters: torch.Tensor) -> torch.Tensor:
-    """Clip-space positions [1, V, 4] float32 of points that are scaled, turned (radians) and moved by PARAMETERS [7]."""
+    """Clip-space positions [1, V, 4] float32 of points scaled, turned (radians) and moved by PARAMETERS [7]."""
     scale = 1.0 + parameters[3]
     spin = parameters[4:7] + torch.tensor([0.9, 0.3, 0.2], dtype=parameters.dtype)
     zero = torch.zeros_like(scale)

@@ -6,21 +6,22 @@ from __future__ import annotations
 import pytest
 import torch
 
-from likeness.engine.ops import RasterizeContext, antialias, antialias_construct_topology_hash, rasterize
+from likeness.engine.ops import RasterizeContext, antialias, antialias_construct_topology_hash, backend, rasterize
 
-from .devices import DEVICES
+from .devices import BACKENDS, DEVICES
 from .golden import Golden, names
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(("with_backend", "device"), BACKENDS)
 @pytest.mark.parametrize("prepared", [False, True], ids=["tri", "topology"])
 @pytest.mark.parametrize("name", names("antialias_*"))
-def test_golden(name: str, prepared: bool, device: str) -> None:
+def test_golden(name: str, prepared: bool, with_backend: str, device: str) -> None:
+    ops = backend(with_backend)
     golden = Golden(name, device)
     color, pos = golden.tensor("in_color", grad=True), golden.tensor("in_pos", grad=True)
     tri, boost = golden.tensor("in_tri"), float(golden["param_pos_gradient_boost"])
-    topology = antialias_construct_topology_hash(tri) if prepared else None
-    out = antialias(color, golden.tensor("in_rast"), pos, tri, topology, boost)
+    topology = ops.antialias_construct_topology_hash(tri) if prepared else None
+    out = ops.antialias(color, golden.tensor("in_rast"), pos, tri, topology, boost)
     golden.compare(out, "out_color")
     grad_color, grad_pos = torch.autograd.grad(out, (color, pos), golden.tensor("ct_out"))
     golden.compare(grad_color, "grad_color")

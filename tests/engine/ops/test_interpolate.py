@@ -6,9 +6,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from likeness.engine.ops import interpolate
+from likeness.engine.ops import backend, interpolate
 
-from .devices import DEVICES
+from .devices import BACKENDS, DEVICES
 from .golden import Golden, names
 
 
@@ -18,13 +18,16 @@ def diff_attrs(text: str) -> str | list[int] | None:
     )
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(("with_backend", "device"), BACKENDS)
 @pytest.mark.parametrize("name", names("interpolate_*"))
-def test_golden(name: str, device: str) -> None:
+def test_golden(name: str, with_backend: str, device: str) -> None:
+    ops = backend(with_backend)
     golden = Golden(name, device)
     attr, rast = golden.tensor("in_attr", grad=True), golden.tensor("in_rast", grad=True)
     rast_db = golden.optional("in_rast_db", grad=True)
-    out, out_da = interpolate(attr, rast, golden.tensor("in_tri"), rast_db, diff_attrs(golden.text("param_diff_attrs")))
+    out, out_da = ops.interpolate(
+        attr, rast, golden.tensor("in_tri"), rast_db, diff_attrs(golden.text("param_diff_attrs"))
+    )
     golden.compare(out, "out_attr")
     if rast_db is None:
         assert out_da.shape == (*out.shape[:3], 0)

@@ -6,22 +6,25 @@ from __future__ import annotations
 import pytest
 import torch
 
-from likeness.engine.ops import RasterizeContext, antialias, interpolate, rasterize, texture
+from likeness.engine.ops import backend
 
-from .devices import DEVICES
+from .devices import BACKENDS
 from .golden import Golden, names
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(("with_backend", "device"), BACKENDS)
 @pytest.mark.parametrize("name", names("pipeline_*"))
-def test_golden(name: str, device: str) -> None:
+def test_golden(name: str, with_backend: str, device: str) -> None:
+    ops = backend(with_backend)
     golden = Golden(name, device)
     pos, attr, tex = (golden.tensor(f"in_{name}", grad=True) for name in ("pos", "attr", "tex"))
     tri = golden.tensor("in_tri")
-    rast, rast_db = rasterize(RasterizeContext(device), pos, tri, golden["param_resolution"].tolist(), grad_db=True)
-    uv, uv_da = interpolate(attr, rast, tri, rast_db, diff_attrs="all")
-    color = texture(tex, uv, uv_da) * (rast[..., 3:] > 0)
-    out = antialias(color, rast, pos, tri)
+    rast, rast_db = ops.rasterize(
+        ops.RasterizeContext(device), pos, tri, golden["param_resolution"].tolist(), grad_db=True
+    )
+    uv, uv_da = ops.interpolate(attr, rast, tri, rast_db, diff_attrs="all")
+    color = ops.texture(tex, uv, uv_da) * (rast[..., 3:] > 0)
+    out = ops.antialias(color, rast, pos, tri)
     golden.compare(out, "out_color", golden["mask_compare"])
     grads = torch.autograd.grad(out, (pos, attr, tex), golden.tensor("ct_out"))
     for grad, wanted in zip(grads, ("pos", "attr", "tex"), strict=True):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from likeness.engine.ops import DepthPeeler, RasterizeContext, RasterizeCudaContext, rasterize
+from likeness.engine.ops import RasterizeContext, RasterizeCudaContext, backend, rasterize
 
-from .devices import DEVICES
+from .devices import BACKENDS, DEVICES
 from .golden import Golden, names
 
 
@@ -21,33 +21,37 @@ def check_images(golden: Golden, rast: torch.Tensor, rast_db: torch.Tensor, suff
     golden.compare(rast_db, f"out_rast_db{suffix}", mask)
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(("with_backend", "device"), BACKENDS)
 @pytest.mark.parametrize("name", names("rasterize_*"))
-def test_golden(name: str, device: str) -> None:
+def test_golden(name: str, with_backend: str, device: str) -> None:
+    ops = backend(with_backend)
     golden = Golden(name, device)
-    ctx, tri, resolution = RasterizeContext(device), golden.tensor("in_tri"), golden["param_resolution"].tolist()
+    ctx, tri, resolution = ops.RasterizeContext(device), golden.tensor("in_tri"), golden["param_resolution"].tolist()
     ranges = golden.optional("in_ranges")
     pos = golden.tensor("in_pos", grad=True)
-    rast, rast_db = rasterize(ctx, pos, tri, resolution, ranges=ranges, grad_db=True)
+    rast, rast_db = ops.rasterize(ctx, pos, tri, resolution, ranges=ranges, grad_db=True)
     check_images(golden, rast, rast_db)
     if "ct_rast" not in golden:
         return
     cotangents = golden.tensor("ct_rast"), golden.tensor("ct_rast_db")
     (grad,) = torch.autograd.grad((rast, rast_db), pos, cotangents)
     golden.compare(grad, "grad_pos_grad_db_true")
-    rast, rast_db = rasterize(ctx, pos, tri, resolution, ranges=ranges, grad_db=False)
+    rast, rast_db = ops.rasterize(ctx, pos, tri, resolution, ranges=ranges, grad_db=False)
     (grad,) = torch.autograd.grad((rast, rast_db), pos, cotangents)
     golden.compare(grad, "grad_pos_grad_db_false")
     assert not grad[..., 2].any()
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(("with_backend", "device"), BACKENDS)
 @pytest.mark.parametrize("name", names("peel_*"))
-def test_golden_peeling(name: str, device: str) -> None:
+def test_golden_peeling(name: str, with_backend: str, device: str) -> None:
+    ops = backend(with_backend)
     golden = Golden(name, device)
     pos = golden.tensor("in_pos", grad=True)
     resolution = golden["param_resolution"].tolist()
-    with DepthPeeler(RasterizeContext(device), pos, golden.tensor("in_tri"), resolution, grad_db=False) as peeler:
+    with ops.DepthPeeler(
+        ops.RasterizeContext(device), pos, golden.tensor("in_tri"), resolution, grad_db=False
+    ) as peeler:
         for layer in range(int(golden["param_num_layers"])):
             rast, rast_db = peeler.rasterize_next_layer()
             check_images(golden, rast, rast_db, f"_{layer}")
