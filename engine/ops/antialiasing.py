@@ -75,10 +75,11 @@ def checked_topology(tri: torch.Tensor, topology: TopologyHash | None, device: t
 
 def silhouette_edges(
     pos: torch.Tensor, tri: torch.Tensor, topology: TopologyHash, images: int, height: int, width: int
-) -> tuple[kernels.Images, torch.Tensor]:
-    """Sizes for the kernels, and the bits of the triangles (int32) that say which edges are silhouettes.
+) -> tuple[kernels.Images, torch.Tensor, torch.Tensor]:
+    """Sizes for the kernels, the bits of the triangles (int32) that say which edges are silhouettes, and how the
+    triangles are turned in the image (int32: 1 counter-clockwise, -1 clockwise, 0 edge-on).
 
-    There are [N * T] bits for ``pos`` [N, V, 4], and [T] where all images share ``pos`` [V, 4].
+    There are [N * T] of both for ``pos`` [N, V, 4], and [T] where all images share ``pos`` [V, 4].
     """
     triangles, vertices, device = tri.shape[0], pos.shape[-2], str(pos.device)
     shared = pos.dim() == 2
@@ -91,7 +92,7 @@ def silhouette_edges(
     sizes = kernels.Images()
     sizes.width, sizes.height, sizes.triangles = width, height, triangles
     sizes.stride, sizes.mask_stride = (0, 0) if shared else (vertices, triangles)
-    return sizes, mask
+    return sizes, mask, sign
 
 
 @dataclass
@@ -171,5 +172,5 @@ def antialias(
     topology_hash = checked_topology(tri, topology_hash, color.device)
     if not pos_gradient_boost >= 0:
         raise ValueError(f"pos_gradient_boost must be a number from 0 on, not {pos_gradient_boost!r}")
-    sizes, mask = silhouette_edges(pos, indices, topology_hash, images, height, width)
+    sizes, mask, _ = silhouette_edges(pos, indices, topology_hash, images, height, width)
     return _Antialias.apply(color, rast, pos, _Call(indices, mask, sizes, float(pos_gradient_boost)))

@@ -24,11 +24,14 @@ _CLEAR = wp.constant(0.15)
 
 @wp.struct
 class Place:
-    """Pixels on the two sides of a visible place on a silhouette edge; ``found`` is 0 where none is visible."""
+    """Pixels on the two sides of a visible place on a silhouette edge: those nearest to it, and those that tell the
+    colours; ``found`` is 0 where none is visible."""
 
     found: int
     inside: int
     outside: int
+    next_inside: int
+    next_outside: int
 
 
 @wp.func
@@ -78,8 +81,20 @@ def surface_direction(t: int, base: int, pos: wp.array[wp.vec4], tri: wp.array[w
 
 
 @wp.func
-def find_place(s: wp.vec2, depth: float, normal: wp.vec2, image: int, rast: wp.array[wp.vec4], images: Images) -> Place:
-    """Where the edge is at ``s``, at this z/w, with what it bounds on the side against ``normal``."""
+def find_place(
+    s: wp.vec2,
+    depth: float,
+    normal: wp.vec2,
+    turn: int,
+    image: int,
+    rast: wp.array[wp.vec4],
+    sign: wp.array[int],
+    images: Images,
+) -> Place:
+    """Where the edge is at ``s``, at this z/w, with what it bounds on the side against ``normal``.
+
+    There, triangles must be seen counter-clockwise (``turn`` 1), clockwise (-1), or either way (0).
+    """
     place = Place()
     column = int(wp.floor(s[0]))
     row = int(wp.floor(s[1]))
@@ -89,6 +104,8 @@ def find_place(s: wp.vec2, depth: float, normal: wp.vec2, image: int, rast: wp.a
     outside = int(-1)
     near_inside = float(1.0e9)
     near_outside = float(1.0e9)
+    next_inside = float(1.0e9)
+    next_outside = float(1.0e9)
     for dy in range(-1, 2):
         for dx in range(-1, 2):
             x = column + dx
@@ -98,6 +115,12 @@ def find_place(s: wp.vec2, depth: float, normal: wp.vec2, image: int, rast: wp.a
                 along = wp.dot(away, normal)
                 apart = wp.dot(away, away)
                 pixel = (image * images.height + y) * images.width + x
+                if along < 0.0 and apart < next_inside:
+                    next_inside = apart
+                    place.next_inside = pixel
+                if along >= 0.0 and apart < next_outside:
+                    next_outside = apart
+                    place.next_outside = pixel
                 if along < -_CLEAR and apart < near_inside and rast[pixel][3] != 0.0:
                     near_inside = apart
                     inside = pixel
@@ -110,6 +133,9 @@ def find_place(s: wp.vec2, depth: float, normal: wp.vec2, image: int, rast: wp.a
     behind = rast[outside]
     # Hidden, or not sampled: what lies beyond the edge must be farther away than the edge and than its own surface.
     if behind[3] != 0.0 and (behind[2] < depth or behind[2] < front[2]):
+        return place
+    seen = sign[image * images.mask_stride + int(front[3]) - 1]
+    if seen == -turn and turn != 0:
         return place
     place.found = 1
     place.inside = inside
@@ -138,6 +164,7 @@ def edge_gradient_kernel(
     tri: wp.array[wp.vec3i],
     adjacency: wp.array[int],
     mask: wp.array[int],
+    sign: wp.array[int],
     grad: wp.array[wp.vec4],
     images: Images,
     channels: int,
@@ -180,7 +207,9 @@ def edge_gradient_kernel(
         if (bits & _COUNTER_CLOCKWISE) == 0:
             normal = -normal
         side = normal
+        turn = int(0)
         if other >= 0:
+            turn = 1
             # The silhouette edges of a smooth mesh zigzag: some run across the outline, and those at concave folds, a
             # fraction of a pixel behind the outline, run backwards. Their sum is right if all are given what lies on
             # the two sides of the smooth outline.
@@ -198,17 +227,17 @@ def edge_gradient_kernel(
             f = (float(step) + 0.5) / float(steps)
             s = s0 + (s1 - s0) * f
             depth = p0[2] / p0[3] * (1.0 - f) + p1[2] / p1[3] * f
-            place = find_place(s, depth, side, image, rast, images)
-            if place.found == 0:  # the mesh may be inside out
-                place = find_place(s, depth, -side, image, rast, images)
+            place = find_place(s, depth, side, turn, image, rast, sign, images)
+            if place.found == 0 and turn != 0:  # the side that is wound clockwise may be seen here
+                place = find_place(s, depth, -side, -turn, image, rast, sign, images)
             if place.found == 0:
                 continue
             total = float(0.0)
             for c in range(channels):
                 difference = color[place.inside * channels + c] - color[place.outside * channels + c]
                 # What one sample a pixel shows here is in half of the cases inside and in half outside.
-                total += 0.5 * difference * (grad_color[place.inside * channels + c]
-                                             + grad_color[place.outside * channels + c])  # fmt: skip
+                total += 0.5 * difference * (grad_color[place.next_inside * channels + c]
+                                             + grad_color[place.next_outside * channels + c])  # fmt: skip
             if total == 0.0:
                 continue
             # the fraction of the visible part is perspective-correct; that of the edge follows linearly

@@ -40,12 +40,12 @@ class _SilhouetteGradient(torch.autograd.Function):
         call: _Call = ctx.call
         device = str(color.device)
         images, height, width, channels = color.shape
-        sizes, mask = silhouette_edges(pos, call.tri, call.topology, images, height, width)
+        sizes, mask, sign = silhouette_edges(pos, call.tri, call.topology, images, height, width)
         sizes.triangles = int(call.spans[:, 1].max()) if len(call.spans) else 0
         buffer = torch.zeros(slots(device), *pos.shape, device=pos.device)
         arrays = [view(color, wp.float32), view(grad_out.contiguous(), wp.float32), view(rast, wp.vec4)]
         arrays += [view(pos, wp.vec4), view(call.tri, wp.vec3i), view(call.topology.adjacency, wp.int32)]
-        arrays += [view(mask, wp.int32), view(buffer, wp.vec4), sizes, channels, pos.numel() // 4]
+        arrays += [view(mask, wp.int32), view(sign, wp.int32), view(buffer, wp.vec4), sizes, channels, pos.numel() // 4]
         spans = call.spans.to(color.device)
         launch(edge_gradient_kernel, images * sizes.triangles, [*arrays, view(spans, wp.vec2i)], device)
         return grad_out, None, buffer.sum(0) * call.boost, None

@@ -59,7 +59,7 @@ def picture(points: torch.Tensor, tri: torch.Tensor, parameters: torch.Tensor, s
     """Smoothly coloured mesh before a smooth background [1, size, size, 3]; ``edges``: with gradients of visibility."""
     pos = moved(points, parameters)
     rast, _ = rasterize(RasterizeContext(), pos, tri, (size, size))
-    color = 0.5 + 0.4 * torch.sin(points * torch.tensor([1.3, 1.1, 0.9]) + torch.tensor([0.3, 1.0, 2.0]))
+    color = 0.6 + 0.15 * torch.sin(points * torch.tensor([1.3, 1.1, 0.9]) + torch.tensor([0.3, 1.0, 2.0]))
     shaded, _ = interpolate(color[None].float(), rast, tri)
     place = (torch.arange(size) + 0.5) / size
     behind = torch.stack([0.1 * place.expand(size, size), 0.2 * place[:, None].expand(size, size),
@@ -75,8 +75,11 @@ def loss(image: torch.Tensor) -> torch.Tensor:
     return (weight[None, ..., None] * image.double().square()).sum()
 
 
-def differences(points: torch.Tensor, tri: torch.Tensor, size: int, step: float) -> torch.Tensor:
-    """Central differences of the loss [7] of a picture that is the mean of SUPERSAMPLING² samples a pixel."""
+def differences(points: torch.Tensor, tri: torch.Tensor, size: int, step: float = 0.006) -> torch.Tensor:
+    """Central differences of the loss [7] of a picture that is the mean of SUPERSAMPLING² samples a pixel.
+
+    Steps are small, as the outlines of coarse meshes have kinks.
+    """
 
     def at(parameters: torch.Tensor) -> torch.Tensor:
         fine = picture(points, tri, parameters, size * SUPERSAMPLING, False).double()
