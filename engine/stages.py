@@ -31,7 +31,7 @@ class Stage:
 
 def default_iterations(photos: int) -> int:
     """Enough visits for every photo without making many photos slow."""
-    return min(max(150 * photos, 240), 1500)
+    return min(max(165 * photos, 240), 1500)
 
 
 def plan_stages(settings: FitSettings, photos: int, scene_free: bool) -> list[Stage]:
@@ -59,7 +59,7 @@ def plan_stages(settings: FitSettings, photos: int, scene_free: bool) -> list[St
     if {"base_color", "metallic"} <= kinds:
         stages.append(Stage("as paint", 1, texels(4), 2.0, 0.7, form=form, metallic=0.0))
         stages.append(Stage("as metal", 1, texels(4), 2.0, 0.7, form=form, metallic=1.0))
-        shares += [0.15, 0.15]
+        shares += [0.15, 0.2]  # metals show a mirrored world: more to find out
     else:
         stages.append(Stage("colours", 2, texels(8), 2.0, 0.7, form=form))
         shares.append(0.15)
@@ -68,7 +68,7 @@ def plan_stages(settings: FitSettings, photos: int, scene_free: bool) -> list[St
         Stage("details", 0, texels(2), 0.6, 0.3),
         Stage("polish", 0, size, 0.25, 0.02),
     ]
-    return _with_blocks(stages, [*shares, 0.3, 0.25, 0.2], epochs)
+    return _with_blocks(stages, [*shares, 0.25, 0.25, 0.25], epochs)
 
 
 def _with_blocks(stages: list[Stage], shares: list[float], epochs: float) -> list[Stage]:
