@@ -9,7 +9,9 @@ import bpy
 
 from . import cli, preferences, properties
 from .operators import apply, check, fit, photos, report, run_state
-from .panels import photo_list, sidebar
+from .panels import fit as fit_panel
+from .panels import photo_list, settings, targets
+from .panels import photos as photos_panel
 
 # Property groups before what points to them, panels before their children.
 CLASSES = (
@@ -21,7 +23,10 @@ CLASSES = (
     *check.CLASSES,
     *report.CLASSES,
     *photo_list.CLASSES,
-    *sidebar.CLASSES,
+    *photos_panel.CLASSES,
+    *targets.CLASSES,
+    *settings.CLASSES,
+    *fit_panel.CLASSES,
 )
 
 # Handle of the command; Blender gives it once, at registration, and wants it back.

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import pkgutil
 import shutil
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import bpy
@@ -43,16 +45,15 @@ def test_register_and_unregister_twice() -> None:
 
 def test_every_class_is_registered() -> None:
     """A class that somebody wrote and forgot to list would simply not be there."""
-    from likeness.operators import apply, check, fit, photos, report, run_state
-    from likeness.panels import photo_list as photo_panel
-    from likeness.panels import sidebar
-
     kinds = (bpy.types.Operator, bpy.types.Panel, bpy.types.UIList, bpy.types.PropertyGroup)
     listed = {*registration.CLASSES, *properties.CLASSES}
-    for module in (apply, check, fit, photos, report, run_state, photo_panel, sidebar, properties):
-        for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, kinds) and value.__module__ == module.__name__:
-                assert value in listed, value
+    for room in ("operators", "panels", "properties"):
+        package = import_module(f"likeness.{room}")
+        for found in pkgutil.iter_modules(package.__path__):
+            module = import_module(f"likeness.{room}.{found.name}")
+            for value in vars(module).values():
+                if isinstance(value, type) and issubclass(value, kinds) and value.__module__ == module.__name__:
+                    assert value in listed, value
 
 
 def test_operators_say_what_they_do() -> None:
