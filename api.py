@@ -151,6 +151,14 @@ def make_plan(blender_scene: bpy.types.Scene, settings: FitSettings) -> Plan:
     return plan
 
 
+def save_plan(blender_scene: bpy.types.Scene, folder: Path, copy_photos: bool = True) -> Plan:
+    """Check the fit that the scene's own settings ask for and save it as a job, for the worker of another machine.
+    Raises SceneError, PhotoError, UsageError, OutputError."""
+    plan = make_plan(blender_scene, choose_settings(blender_scene, ()))
+    save_job(folder, plan.scene, plan.settings, copy_photos)
+    return plan
+
+
 def run_plan(
     plan: Plan,
     run_dir: Path,

@@ -8,8 +8,9 @@ from typing import Any
 import bpy
 
 from . import cli, preferences, properties
-from .operators import apply, check, fit, photos, report, run_state
+from .operators import apply, before_after, check, fit, history, job, photos, report, run_state
 from .panels import fit as fit_panel
+from .panels import history as history_panel
 from .panels import photo_list, settings, targets
 from .panels import photos as photos_panel
 
@@ -20,6 +21,9 @@ CLASSES = (
     *photos.CLASSES,
     *fit.CLASSES,
     *apply.CLASSES,
+    *before_after.CLASSES,
+    *history.CLASSES,
+    *job.CLASSES,
     *check.CLASSES,
     *report.CLASSES,
     *photo_list.CLASSES,
@@ -27,6 +31,7 @@ CLASSES = (
     *targets.CLASSES,
     *settings.CLASSES,
     *fit_panel.CLASSES,
+    *history_panel.CLASSES,
 )
 
 # Handle of the command; Blender gives it once, at registration, and wants it back.

@@ -49,6 +49,8 @@ def check_material(name: str) -> MaterialTarget:
     material = find_material(name)
     if material.library is not None:
         raise SceneError(f"{label(material)} is linked from another file. Make it local to fit it")
+    if material.override_library is not None:
+        raise SceneError(f"{label(material)} is a library override, which keeps no nodes. Make it local to fit it")
     output = surface_output(material.node_tree) if uses_nodes(material) else None
     principled = _principled_behind(follow(output.inputs["Surface"])) if output is not None else None
     if principled is None:

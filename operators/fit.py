@@ -14,7 +14,7 @@ import bpy
 from bpy.props import BoolProperty
 
 from .. import api, preferences
-from ..bridge import photo_list
+from ..bridge import history, photo_list, session
 from ..engine.client import Worker
 from ..engine.errors import LikenessError
 from ..engine.job import load_job, save_job
@@ -102,7 +102,8 @@ class LIKENESS_OT_fit(bpy.types.Operator):
             else:
                 self.resume = False
                 plan = api.make_plan(context.scene, photo_list.read_fit_settings(context.scene))
-                _forget(state.folder)
+                if not history.is_recorded(state.folder):
+                    _forget(state.folder)
                 folder = preferences.new_job_folder()
                 save_job(folder, plan.scene, plan.settings)
                 for message in plan.warnings:
@@ -135,6 +136,8 @@ class LIKENESS_OT_fit(bpy.types.Operator):
         state = run_state(context)
         state.has_result, state.stopped = True, result.cancelled
         self._write_report(context, result)
+        folder = Path(state.folder)
+        history.record_run(session.scene_named(state.scene), folder, load_job(folder)[1], result)
         if result.cancelled:
             self.report({"INFO"}, f"Stopped after {result.iterations} steps. Apply what was reached, or go on")
             return {"CANCELLED"}
@@ -189,7 +192,7 @@ CLASSES = (LIKENESS_OT_fit, LIKENESS_OT_cancel)
 
 
 def _forget(folder: str) -> None:
-    """Remove the job of the fit before; only the last one can be applied or resumed."""
+    """Remove the job of the fit before, which has no result to come back to."""
     if folder:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -12,10 +12,10 @@ import atexit
 import bpy
 from bpy.props import PointerProperty
 
-from . import photo, settings, targets
+from . import history, photo, settings, snapshot, targets
 
 # What is pointed to before what points to it.
-CLASSES = (*photo.CLASSES, *targets.CLASSES, *settings.CLASSES)
+CLASSES = (*photo.CLASSES, *targets.CLASSES, *history.CLASSES, *snapshot.CLASSES, *settings.CLASSES)
 
 
 def is_registered() -> bool:
