@@ -113,8 +113,9 @@ def clear(scene: bpy.types.Scene) -> list[str]:
     kept.has_world = kept.has_exposure = False
     kept.showing = "NONE"
     removed = []
+    users = bpy.data.user_map(subset=hidden)
     for datablock in hidden:
-        if datablock.users > datablock.use_fake_user:  # given to something meanwhile, or kept by another scene
+        if users[datablock] or datablock.use_fake_user:  # given to something meanwhile, or kept by a copied scene
             continue
         removed.append(datablock.name_full)
         images = images_of(datablock)
@@ -140,8 +141,12 @@ def images_of(datablock: bpy.types.Material | bpy.types.World) -> list[bpy.types
 
 
 def remove_unused(images: Iterable[bpy.types.Image]) -> list[str]:
-    """Remove those of ``images`` that nothing uses any more; returns their names."""
-    unused = [image for image in images if image.users == 0]
+    """Remove those of ``images`` that nothing uses any more; returns their names.
+
+    Blender 4.2 counts users of an image wrongly once a node tree was copied, so they are looked up.
+    """
+    users = bpy.data.user_map(subset=list(images))
+    unused = [image for image, used_by in users.items() if not used_by and not image.use_fake_user]
     names = [image.name_full for image in unused]
     for image in unused:
         bpy.data.images.remove(image)
@@ -160,10 +165,9 @@ def _copy(datablock: Any) -> Any:
 def _refuse_used(hidden: Any) -> None:
     if hidden is None:
         return
-    kept = [settings(scene).snapshot for scene in bpy.data.scenes]
-    own = sum((pair.shown == hidden) + (pair.hidden == hidden) for one in kept for pair in one.materials)
-    own += sum((one.world_shown == hidden) + (one.world_hidden == hidden) for one in kept)
-    if hidden.users > own + hidden.use_fake_user:
+    # scenes keep the hidden side, and may have it chosen as the only material to fit
+    others = [user for user in bpy.data.user_map(subset=[hidden])[hidden] if not isinstance(user, bpy.types.Scene)]
+    if others or any(scene.world == hidden for scene in bpy.data.scenes):
         raise SceneError(
             f"{label(hidden)} is only kept for Before/After, but something in the file uses it. "
             "Give that a copy of it, then try again"

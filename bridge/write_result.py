@@ -112,9 +112,10 @@ def _make_images(
             bpy.data.images.remove(image)
         raise
     for name, image in zip(result.coverage, coverage, strict=True):
-        for old in made_for(name, "coverage"):
-            if old.users == old.use_fake_user:
-                bpy.data.images.remove(old)
+        old = made_for(name, "coverage")
+        for one in old:
+            one.use_fake_user = False
+        snapshots.remove_unused(old)
         image.use_fake_user = True
         mark(image, name, "coverage")
     return images, coverage, environment
