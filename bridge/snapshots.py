@@ -54,6 +54,7 @@ def keep(
             entry.name, entry.exposure, entry.white_balance = item.name, item.exposure, item.white_balance
     kept.has_world, kept.has_exposure = world, exposure
     kept.exposure = scene.view_settings.exposure
+    kept.world_is_new = scene.world is None
     if world and scene.world is not None:
         kept.world_hidden = _copy(scene.world)
     kept.showing = "AFTER"
@@ -75,23 +76,23 @@ def toggle(scene: bpy.types.Scene) -> str:
     kept = settings(scene).snapshot
     if kept.showing == "NONE":
         raise SceneError(f'Scene "{scene.name}" has no state before an apply. Apply a result first')
-    pairs = [(pair.shown, pair.hidden) for pair in kept.materials if pair.shown and pair.hidden]
     world = (kept.world_shown, kept.world_hidden)
-    for hidden in (*(hidden for _, hidden in pairs), world[1]):
+    swaps_world = kept.has_world and scene.world == world[0] != world[1] and (kept.world_is_new or None not in world)
+    # a deleted side is None; where another scene, copied with what it keeps, has swapped them, both are the same
+    pairs = [pair for pair in kept.materials if pair.shown and pair.hidden and pair.shown != pair.hidden]
+    for hidden in (*(pair.hidden for pair in pairs), *([world[1]] if swaps_world and world[1] else [])):
         _refuse_used(hidden)
     suffix = _SIDES[kept.showing]
-    for number, pair in enumerate(kept.materials):
+    for pair in pairs:
         shown, hidden = pair.shown, pair.hidden
-        if shown and hidden and shown != hidden:
-            _swap(shown, hidden, suffix)
-            # the swap has moved these pointers, too
-            pair = kept.materials[number]
-            pair.shown, pair.hidden = hidden, shown
-    if kept.has_world and scene.world == world[0]:
-        if None not in world and world[0] != world[1]:
-            _swap(*world, suffix)
-        else:
+        _swap(shown, hidden, suffix)
+        # the swap has moved these pointers, too
+        pair.shown, pair.hidden = hidden, shown
+    if swaps_world:
+        if None in world:
             scene.world = world[1]
+        else:
+            _swap(*world, suffix)
         kept.world_shown, kept.world_hidden = world[1], world[0]
     _swap_values(scene, kept)
     kept.showing = "BEFORE" if kept.showing == "AFTER" else "AFTER"
@@ -110,7 +111,7 @@ def clear(scene: bpy.types.Scene) -> list[str]:
     for collection in (kept.materials, kept.lights, kept.photos):
         collection.clear()
     kept.world_shown = kept.world_hidden = None
-    kept.has_world = kept.has_exposure = False
+    kept.has_world = kept.world_is_new = kept.has_exposure = False
     kept.showing = "NONE"
     removed = []
     users = bpy.data.user_map(subset=hidden)
@@ -163,8 +164,6 @@ def _copy(datablock: Any) -> Any:
 
 
 def _refuse_used(hidden: Any) -> None:
-    if hidden is None:
-        return
     # scenes keep the hidden side, and may have it chosen as the only material to fit
     others = [user for user in bpy.data.user_map(subset=[hidden])[hidden] if not isinstance(user, bpy.types.Scene)]
     if others or any(scene.world == hidden for scene in bpy.data.scenes):

@@ -4,9 +4,19 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import bpy
 from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
+
+
+# Asked for by panels, which do not look at files themselves. No lambdas: Blender evaluates annotations elsewhere.
+def _is_available(run: Any) -> bool:
+    return os.path.isfile(os.path.join(run.folder, "result.json"))
+
+
+def _is_worse(run: Any) -> bool:
+    return run.photos > 0 and run.psnr_after < run.psnr_before
 
 
 class LikenessHistoryRun(bpy.types.PropertyGroup):
@@ -32,16 +42,15 @@ class LikenessHistoryRun(bpy.types.PropertyGroup):
     folder: StringProperty(name="Job Folder", description="Folder that holds the result", subtype="DIR_PATH")
     own_folder: BoolProperty(name="Own Folder", description="Likeness made the job folder and may delete it")
     note: StringProperty(name="Note", description="Your own words about the run")
-    # asked for by panels, which do not look at files themselves
     available: BoolProperty(
         name="Available",
         description="The job folder still holds the result",
-        get=lambda self: os.path.isfile(os.path.join(self.folder, "result.json")),
+        get=_is_available,
     )
     is_worse: BoolProperty(
         name="Worse",
         description="The render looked more like the photos before the run than after it",
-        get=lambda self: self.photos > 0 and self.psnr_after < self.psnr_before,
+        get=_is_worse,
     )
 
 

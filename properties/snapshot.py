@@ -58,6 +58,7 @@ class LikenessSnapshot(bpy.types.PropertyGroup):
     lights: CollectionProperty(type=LikenessKeptLight, name="Lights", description="Lights that were fitted")
     photos: CollectionProperty(type=LikenessKeptPhoto, name="Photos", description="Photos that were fitted")
     has_world: BoolProperty(name="Has World", description="The world was fitted")
+    world_is_new: BoolProperty(name="World Is New", description="There was no world before")
     world_shown: PointerProperty(type=bpy.types.World, name="World Shown", description="World that the scene uses")
     world_hidden: PointerProperty(type=bpy.types.World, name="World Hidden", description="World on the other side")
     has_exposure: BoolProperty(name="Has Exposure", description="The exposure of the scene was fitted")
