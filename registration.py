@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import atexit
 from typing import Any
 
 import bpy
@@ -39,7 +40,11 @@ _commands: list[Any] = []
 
 
 def register() -> None:
-    """Register everything; does nothing where it is registered already. Raises what Blender raises."""
+    """Register everything; does nothing where it is registered already. Raises what Blender raises.
+
+    Blender switches add-ons off before it ends; a script with the bpy module may not, and a class that is still
+    registered when the interpreter ends can crash or hang older Blender modules.
+    """
     if CLASSES[0].is_registered:
         return
     if not properties.is_registered():  # a script may have used Likeness before the add-on was switched on
@@ -47,11 +52,13 @@ def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     run_state.register()
+    atexit.register(unregister)
     _commands.append(bpy.utils.register_cli_command("likeness", cli.main))
 
 
 def unregister() -> None:
     """Take everything back in reverse order. Safe to call twice."""
+    atexit.unregister(unregister)
     while _commands:
         bpy.utils.unregister_cli_command(_commands.pop())
     run_state.unregister()

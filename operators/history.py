@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import bpy
 from bpy.props import BoolProperty, IntProperty
 
@@ -19,7 +21,7 @@ class _OnARun:
     )
 
     @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
+    def poll(cls: Any, context: bpy.types.Context) -> bool:
         if len(context.scene.likeness.runs):
             return True
         cls.poll_message_set("The history of this scene is empty. Run Fit first")
