@@ -17,7 +17,11 @@ import gc, importlib, json, sys
 import bpy
 import likeness
 
-KINDS = ("Operator", "Panel", "UIList", "PropertyGroup", "AddonPreferences", "Menu", "Header", "Gizmo", "GizmoGroup")
+KINDS = ["Operator", "Panel", "UIList", "AddonPreferences", "Menu", "Header", "Gizmo", "GizmoGroup"]
+# Blender 4.2 never lets go of a property group's class, whoever registered it.
+LEAKY = bpy.types.PropertyGroup if bpy.app.version < (4, 5, 0) else ()
+if not LEAKY:
+    KINDS.append("PropertyGroup")
 
 
 def own_modules():
@@ -34,8 +38,11 @@ def state():
     registered = sorted(name for name in dir(bpy.types) if name.startswith(("LIKENESS", "Likeness")))
     properties = {kind: hasattr(getattr(bpy.types, kind), name)
         for kind, name in (("Scene", "likeness"), ("WindowManager", "likeness_run"))}
-    operators = [name for name in dir(bpy.ops.likeness)]
-    classes = sum(1 for thing in gc.get_objects() if isinstance(thing, type) and thing.__module__.startswith("likeness."))
+    operators = list(dir(bpy.ops.likeness))
+    ours = [
+        thing for thing in gc.get_objects() if isinstance(thing, type) and thing.__module__.startswith("likeness.")
+    ]
+    classes = sum(not issubclass(thing, LEAKY) for thing in ours)
     keymaps = sum(len(keymap.keymap_items) for keymap in bpy.context.window_manager.keyconfigs.user.keymaps)
     return dict(handlers=handlers, subclasses=subclasses, registered=registered, properties=properties,
         operators=operators, classes=classes, keymaps=keymaps)
