@@ -8,6 +8,7 @@ surfaces lie behind it. PyTorch3D's rasterizer keeps 48 bytes a pixel for each o
 
 from __future__ import annotations
 
+import ctypes
 import json
 import subprocess
 import sys
@@ -56,6 +57,7 @@ def one(triangles: int, size: int, views: int) -> dict[str, float]:
 def _memory(name: str, forget: bool = False) -> float:
     """Bytes resident now (VmRSS) or at most (VmHWM) since the peak was last forgotten; Linux only."""
     if forget:
+        ctypes.CDLL(None).malloc_trim(0)  # what the C library keeps of freed memory would hide the growth
         Path("/proc/self/clear_refs").write_text("5")
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(name):
