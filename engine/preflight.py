@@ -38,6 +38,11 @@ def preflight(scene: Scene, settings: FitSettings) -> tuple[Scene, FitSettings, 
         for what, path in (("file", photo.path), ("mask", photo.mask_path)):
             if path is not None and not Path(path).is_file():
                 raise PhotoError(f'Photo "{photo.name}": there is no {what} "{path}"; choose it anew.')
+        if photo.mask_object and all(mesh.object_name != photo.mask_object for mesh in scene.meshes):
+            raise PhotoError(
+                f'Photo "{photo.name}": its mask object "{photo.mask_object}" has no surface that renders; enable it '
+                "for rendering, or choose another."
+            )
     warnings = scene_warnings(scene)
     targets, about_targets = resolve_targets(scene, settings.targets)
     return replace(scene, photos=photos), replace(settings, targets=targets), [*warnings, *about_targets]
