@@ -29,6 +29,7 @@ def preflight(scene: Scene, settings: FitSettings) -> tuple[Scene, FitSettings, 
     """
     photos = [photo for photo in scene.photos if photo.enabled]
     if not photos:
+        scene_warnings(scene)  # a photo that could not be read says more
         raise UsageError("There is no photo to fit to; name one as --photo CAMERA=FILE or add it to the photo list.")
     for photo in photos:
         if photo.camera not in scene.cameras:
