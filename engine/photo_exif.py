@@ -144,7 +144,7 @@ class _Tiff:
 
 def exif_of(tags: dict[int, Any], size: tuple[int, int]) -> Exif:
     """The tags that matter to a camera. ``size`` is that of the stored picture, where the tags do not say theirs."""
-    orientation = tags.get(ORIENTATION)
+    orientation = tags.get(ORIENTATION, 1)
     return Exif(
         orientation=orientation if orientation in range(1, 9) else 1,
         focal_length=_positive(tags, _FOCAL_LENGTH),

@@ -51,10 +51,11 @@ def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context, photo: A
     column = row.column(align=True)
     column.label(text=photo.name)
     if photo.problem:
-        width = context.region.width / context.preferences.system.ui_scale if context.region is not None else 300
+        letter = _LETTER * max(context.preferences.system.ui_scale, 0.5)
         column.alert = True
-        for line in textwrap.wrap(photo.problem, max(int(width / _LETTER) - 6, 20)):
+        for line in textwrap.wrap(photo.problem, max(int(context.region.width / letter) - 6, 20)):
             column.label(text=line)
+        column.operator("likeness.photos_relocate", icon="VIEWZOOM")
     else:
         column.label(text=photo.summary)
         row = column.row(align=True)
