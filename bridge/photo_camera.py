@@ -40,10 +40,10 @@ _LEAST_RESOLUTION, _MOST_RESOLUTION = 4, 65536
 
 @dataclass
 class Shown:
-    """What was shown: names of cameras, what was left out, and the render size if it has changed."""
+    """What was shown: names of cameras, what the artist should know, and the render size if it has changed."""
 
     cameras: list[str] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     resolution: tuple[int, int] | None = None
 
 
@@ -130,13 +130,20 @@ def show_photos(scene: bpy.types.Scene, indices: list[int], active: int, set_res
                 for made in set(bpy.data.images) - before:
                     bpy.data.images.remove(made)
                 raise
-            shown.left_out.append(str(error))
+            shown.notes.append(f"Left out: {error}")
     if set_resolution:
         shown.resolution = _set_resolution(scene, photo_files.photo_info(listed[active].path).size)
     for camera, image in ready.values():
         _show(camera.data, image)
+        sharing = {other for other, _ in ready.values() if other.data == camera.data}
+        if len(sharing) > 1:
+            shown.notes.append(
+                f"{label(camera.data)} is shared by {len(sharing)} of these cameras, which all show the same photo. "
+                "Give each its own (Object > Relations > Make Single User > Object & Data)"
+            )
     scene.camera = ready[active][0]
     shown.cameras = list(dict.fromkeys(camera.name for camera, _ in ready.values()))
+    shown.notes = list(dict.fromkeys(shown.notes))
     _align_all(scene)
     return shown
 
@@ -146,6 +153,8 @@ def look_through_camera(context: bpy.types.Context) -> None:
     space = _view_3d(context)
     if space is not None and space.region_3d is not None:
         space.region_3d.view_perspective = "CAMERA"
+        if space.use_local_camera:
+            space.camera = context.scene.camera
 
 
 def _view_3d(context: bpy.types.Context) -> Any:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import bpy
+import bpy.utils.previews  # not part of bpy before it is imported
 
 from ..engine.errors import PhotoError
 from ..engine.photo_info import PhotoInfo, read_photo_info
@@ -98,8 +99,6 @@ def forget() -> None:
     """Free all thumbnails and forget all headers. Safe to call twice."""
     _known.clear()
     while _previews:
-        import bpy.utils.previews
-
         bpy.utils.previews.remove(_previews.pop())
 
 
@@ -131,8 +130,6 @@ def _stamp(file: str) -> tuple[int, int] | None:
 
 
 def _load_preview(file: str) -> int:
-    import bpy.utils.previews  # not part of bpy before it is imported
-
     if not _previews:
         _previews.append(bpy.utils.previews.new())
     collection = _previews[0]

@@ -38,8 +38,8 @@ class LIKENESS_OT_photo_show(PhotoOperator, bpy.types.Operator):
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         photo_camera.look_through_camera(context)
-        for what in shown.left_out:
-            self.report({"WARNING"}, f"Left out: {what}")
+        for note in shown.notes:
+            self.report({"WARNING"}, note)
         size = f". Renders are now {shown.resolution[0]} x {shown.resolution[1]}" if shown.resolution else ""
         self.report({"INFO"}, f"Shown in {', '.join(shown.cameras)}{size}")
         return {"FINISHED"}

@@ -145,6 +145,15 @@ def test_landscapes_and_portraits_mixed(tmp_path: Path) -> None:
     assert broken.problem
 
 
+def test_cameras_that_share_their_data_are_pointed_out(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    twin = bpy.data.objects.new("Twin", camera().data)
+    bpy.context.scene.collection.objects.link(twin)
+    add(photo_file(tmp_path / "a.png", (90, 60)))
+    add(photo_file(tmp_path / "b.png", (90, 60)), "Twin")
+    bpy.ops.likeness.photo_show(all=True)
+    assert 'Camera "Camera" is shared by 2 of these cameras' in capfd.readouterr().out
+
+
 def test_show_looks_through_the_camera(tmp_path: Path) -> None:
     add(photo_file(tmp_path / "a.png", (90, 60)))
     window = bpy.context.window_manager.windows[0]

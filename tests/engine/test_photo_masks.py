@@ -9,6 +9,7 @@ import bpy
 import numpy as np
 import pytest
 import torch
+from PIL import Image as PillowImage
 
 from likeness.bridge.read_scene import read_scene
 from likeness.engine.errors import PhotoError
@@ -17,6 +18,7 @@ from likeness.engine.photo_views import PhotoPyramid
 from likeness.engine.preflight import preflight
 from likeness.engine.render import Renderer
 from likeness.engine.result import FitSettings, Target
+from likeness.engine.run import run_fit
 from likeness.engine.scene import Photo, Scene
 from tests.scenes import build
 from tests.scenes.cycles import render_cycles
@@ -72,6 +74,28 @@ def test_other_masks_count_as_well() -> None:
     mask = scene.photos[0].mask
     assert mask is not None
     assert mask[:, 32:].max() == 0 < mask[:, :32].max()
+
+
+def test_what_is_around_the_object_does_not_matter(tmp_path: Path) -> None:
+    balls()
+    build.add_light("POINT", (1.6, -1.2, 2.8), energy=300.0, name="Lamp")
+    seen = with_photo((64, 48), "Ball ä")
+    apply_object_masks(Renderer(seen, "cpu"))
+    mask = seen.photos[0].mask
+    assert mask is not None
+    results = []
+    for name, around in (("a.png", 0), ("b.png", 255)):
+        pixels = np.full((48, 64, 3), (180, 90, 60), np.uint8)
+        pixels[mask[::-1] == 0] = around
+        PillowImage.fromarray(pixels).save(tmp_path / name)
+        scene = read_scene(bpy.context.scene)
+        scene.photos = [Photo("Camera", str(tmp_path / name), name="a", mask_object="Ball ä")]
+        settings = FitSettings([Target("base_color")], iterations=4, resolution=64, texture_size=16, device="cpu")
+        results.append(run_fit(scene, settings, None))
+    assert np.array_equal(results[0].photos[0].mask, mask)
+    first, second = ({image.material: image.pixels for image in result.images} for result in results)
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+    assert results[0].photos[0].psnr_after == results[1].photos[0].psnr_after
 
 
 def test_an_object_out_of_sight_is_a_named_error() -> None:
