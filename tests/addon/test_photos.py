@@ -14,8 +14,10 @@ from mathutils import Matrix
 from PIL import Image as PillowImage
 
 import likeness
+from likeness import api
 from likeness.bridge import photo_files, photo_list
 from likeness.engine.errors import SceneError
+from likeness.engine.result import FitSettings, Target
 from likeness.engine.scene import Photo
 
 pytestmark = pytest.mark.usefixtures("addon")
@@ -260,10 +262,12 @@ def test_a_camera_that_was_deleted_is_named(tmp_path: Path) -> None:
     assert not item.in_scene
     with pytest.raises(SceneError, match=r'photo 1 "a" .* the camera "Camera", which is not in the scene'):
         photo_list.read_photos(bpy.context.scene)
-    for operator in (bpy.ops.likeness.photo_show, bpy.ops.likeness.camera_from_exif, bpy.ops.likeness.fit):
+    for operator in (bpy.ops.likeness.photo_show, bpy.ops.likeness.camera_from_exif):
         with pytest.raises(RuntimeError, match="not in the scene") as caught:
             operator()
         assert "Traceback" not in str(caught.value)
+    with pytest.raises(SceneError, match="not in the scene"):
+        api.make_plan(bpy.context.scene, FitSettings([Target("base_color")]))
     bpy.data.objects.remove(obj)
     with pytest.raises(RuntimeError, match="no camera"):
         bpy.ops.likeness.photo_show()
