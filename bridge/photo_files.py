@@ -84,6 +84,12 @@ def problem(path: str) -> str:
     return _look(path).problem
 
 
+def has_alpha(path: str) -> bool:
+    """Whether the file has an alpha channel."""
+    info = _look(path).info
+    return info is not None and info.alpha
+
+
 def thumbnail(path: str) -> int:
     """Number of the icon that shows the file, 0 where there is none. Blender loads it in the background.
 

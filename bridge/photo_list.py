@@ -20,6 +20,7 @@ from ..engine.result import SCENE_TARGETS, TARGETS, FitSettings, Target
 from ..engine.scene import Photo
 from .notes import Notes
 from .photo_files import absolute_path, stored_path
+from .read_camera import camera_keys
 
 _LINEAR_SUFFIXES = {".exr", ".hdr"}
 _REMEDY = "Choose one in the photo list, or disable the photo"
@@ -122,6 +123,7 @@ def read_photos(scene: bpy.types.Scene, notes: Notes | None = None) -> list[Phot
     out with an error note where ``notes`` is given.
     """
     photos = []
+    keys = camera_keys(scene)
     for number, item in enumerate(settings(scene).photos, 1):
         broken = camera_problem(scene, item) or ("" if item.path else "no file")
         of_object = item.mask_source == "OBJECT"
@@ -137,7 +139,7 @@ def read_photos(scene: bpy.types.Scene, notes: Notes | None = None) -> list[Phot
         suffix = os.path.splitext(item.path)[1].lower()
         photos.append(
             Photo(
-                camera=item.camera.name,
+                camera=keys[item.camera],
                 path=absolute_path(item.path),
                 mask_path=absolute_path(item.mask_path) if item.mask_path and from_file else None,
                 name=item.name or os.path.splitext(os.path.basename(item.path))[0],

@@ -73,6 +73,8 @@ def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context, photo: A
         column.prop(photo, "mask_path")
     elif photo.mask_source == "OBJECT":
         column.prop(photo, "mask_object")
+    elif photo.mask_source == "ALPHA" and not photo.has_alpha:
+        column.label(text="No alpha channel: all of it counts", icon="INFO")
     for name in ("weight", "exposure", "white_balance"):
         column.prop(photo, name)
 

@@ -40,6 +40,10 @@ def _thumbnail(photo: Any) -> int:
     return photo_files.thumbnail(photo.path)
 
 
+def _has_alpha(photo: Any) -> bool:
+    return photo_files.has_alpha(photo.path)
+
+
 def _in_scene(photo: Any) -> bool:
     return photo.camera is not None and photo.id_data in photo.camera.users_scene
 
@@ -123,6 +127,7 @@ class LikenessPhoto(bpy.types.PropertyGroup):
         description="Number of the icon that shows the photo",
         get=_thumbnail,
     )
+    has_alpha: BoolProperty(name="Alpha", description="Whether the file has an alpha channel", get=_has_alpha)
     in_scene: BoolProperty(
         name="Camera in Scene",
         description="Whether the photo has a camera that is in the scene",

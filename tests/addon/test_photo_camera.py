@@ -190,6 +190,20 @@ def test_a_linked_camera_is_a_named_error(tmp_path: Path, linked_camera: bpy.typ
     assert (render.resolution_x, len(bpy.data.images), bpy.context.scene.camera) == before
 
 
+def test_a_linked_camera_is_not_its_local_namesake(tmp_path: Path, linked_camera: bpy.types.Object) -> None:
+    scene = bpy.context.scene
+    camera().name = "Fern"
+    camera("Fern").data.lens = 80
+    for number, obj in enumerate(obj for obj in scene.objects if obj.type == "CAMERA"):
+        item = scene.likeness.photos.add()
+        item.camera, item.name, item.path = obj, str(number), str(tmp_path / "a.jpg")
+    read = read_scene(scene)
+    assert [obj.data.lens for obj in (item.camera for item in scene.likeness.photos)] == [
+        read.cameras[photo.camera].lens for photo in read.photos
+    ]
+    assert {camera.lens for camera in read.cameras.values()} == {50.0, 80.0}
+
+
 @pytest.mark.parametrize(("size", "orientation"), [((90, 60), 1), ((90, 60), 6), ((60, 90), 1)])
 def test_lens_and_sensor_from_the_focal_plane(tmp_path: Path, size: tuple[int, int], orientation: int) -> None:
     """24 mm on 36 x 24 mm see 2 atan(18 / 24) along the longer side, however the camera was held."""

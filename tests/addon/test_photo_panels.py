@@ -78,6 +78,10 @@ def test_the_active_photo_and_its_mask(tmp_path: Path) -> None:
     texts = drawn("LIKENESS_PT_photos")
     assert "mask_object" in texts
     assert "mask_path" not in texts
+    item.mask_source = "ALPHA"
+    assert any("No alpha" in text for text in drawn("LIKENESS_PT_photos"))
+    item.path = str(photo_file(tmp_path / "clear.png", mode="RGBA"))
+    assert not any("No alpha" in text for text in drawn("LIKENESS_PT_photos"))
     item.path = str(tmp_path / "gone.png")
     texts = drawn("LIKENESS_PT_photos")
     assert "likeness.photo_show" not in texts

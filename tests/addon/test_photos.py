@@ -23,9 +23,9 @@ from likeness.engine.scene import Photo
 pytestmark = pytest.mark.usefixtures("addon")
 
 
-def photo_file(path: Path, size: tuple[int, int] = (60, 40), **options: Any) -> Path:
+def photo_file(path: Path, size: tuple[int, int] = (60, 40), mode: str = "RGB", **options: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    PillowImage.radial_gradient("L").resize(size).convert("RGB").save(path, **options)
+    PillowImage.radial_gradient("L").resize(size).convert(mode).save(path, **options)
     return path
 
 
