@@ -123,8 +123,8 @@ def show_photos(scene: bpy.types.Scene, indices: list[int], active: int, set_res
     for index in sorted(indices, key=lambda index: index == active):  # the active one last: it is seen
         item = listed[index]
         try:
-            photo_files.photo_info(item.path)
-            ready[index] = _editable_camera(scene, item), _load_image(item)
+            info = photo_files.photo_info(item.path)
+            ready[index] = _editable_camera(scene, item), _load_image(item, info)
         except LikenessError as error:
             if index == active:
                 for made in set(bpy.data.images) - before:
@@ -175,11 +175,13 @@ def _editable_camera(scene: bpy.types.Scene, item: Any) -> bpy.types.Object:
     return camera
 
 
-def _load_image(item: Any) -> bpy.types.Image:
+def _load_image(item: Any, info: PhotoInfo) -> bpy.types.Image:
     """The image datablock of a photo. Raises :class:`PhotoError` where Blender cannot load it."""
     before = set(bpy.data.images)
     try:
         image = bpy.data.images.load(photo_files.absolute_path(item.path), check_existing=True)
+        if tuple(image.size) != (info.width, info.height):  # another picture than when it was loaded
+            image.reload()
     except RuntimeError:
         image = None
     if image is None or not image.size[0]:

@@ -16,7 +16,7 @@ from mathutils import Matrix, Vector
 from PIL import Image as PillowImage
 from PIL import ImageOps
 
-from likeness.bridge import photo_list
+from likeness.bridge import photo_files, photo_list
 from likeness.bridge.read_scene import read_scene
 from likeness.engine.camera import Projection
 
@@ -188,6 +188,31 @@ def test_a_linked_camera_is_a_named_error(tmp_path: Path, linked_camera: bpy.typ
             operator()
         assert "Make Local" in str(caught.value)
     assert (render.resolution_x, len(bpy.data.images), bpy.context.scene.camera) == before
+
+
+def test_an_overridden_camera_shows_its_photo(tmp_path: Path, linked_camera: bpy.types.Object) -> None:
+    override = linked_camera.override_create(remap_local_usages=True)
+    override.data.override_create(remap_local_usages=True)
+    override.data.shift_x = 0.1
+    item = bpy.context.scene.likeness.photos.add()
+    item.camera, item.name = override, "a"
+    file = photo_file(tmp_path / "a.jpg", (90, 60), FOCAL_LENGTH_35=24)
+    item.path = str(file)
+    assert bpy.ops.likeness.photo_show() == {"FINISHED"}
+    assert bpy.ops.likeness.camera_from_exif() == {"FINISHED"}
+    assert override.data.lens == pytest.approx(24)
+    (background,) = override.data.background_images
+    assert background.image.filepath == str(file)
+
+
+def test_a_file_that_has_changed_is_loaded_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photo_files, "_LOOK_AGAIN", 0.0)
+    add(photo_file(tmp_path / "a.png", (90, 60)))
+    bpy.ops.likeness.photo_show()
+    file = photo_file(tmp_path / "a.png", (50, 80))
+    bpy.ops.likeness.photo_show()
+    assert tuple(camera().data.background_images[0].image.size) == (50, 80)
+    assert mismatch(camera(), file) < 1e-2
 
 
 def test_a_linked_camera_is_not_its_local_namesake(tmp_path: Path, linked_camera: bpy.types.Object) -> None:
