@@ -8,7 +8,7 @@ from typing import Any
 import bpy
 
 from . import cli, preferences, properties
-from .operators import apply, check, fit, photos, report, run_state
+from .operators import apply, check, fit, photo_camera, photo_files, photos, report, run_state
 from .panels import fit as fit_panel
 from .panels import photo_list, settings, targets
 from .panels import photos as photos_panel
@@ -18,6 +18,8 @@ CLASSES = (
     *preferences.CLASSES,
     *run_state.CLASSES,
     *photos.CLASSES,
+    *photo_files.CLASSES,
+    *photo_camera.CLASSES,
     *fit.CLASSES,
     *apply.CLASSES,
     *check.CLASSES,

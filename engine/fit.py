@@ -25,6 +25,7 @@ from .first_guess import balance_light
 from .losses import material_prior, photo_loss, scene_prior
 from .outcome import build_result, coverage_weights
 from .parameters import Parameters, names_by_kind
+from .photo_masks import apply_object_masks
 from .photo_views import CachedView, Level, PhotoPyramid, ViewCache, predict
 from .photos import load_photo
 from .preflight import preflight
@@ -84,6 +85,7 @@ class FitRun:
         self.scene, self.settings, self.run_dir = scene, settings, run_dir
         self.device = resolve_device(settings.device)
         self.renderer = Renderer(scene, self.device)
+        apply_object_masks(self.renderer)
         self.photos = [PhotoPyramid(scene, photo, self.device) for photo in scene.photos]
         self.chosen = names_by_kind(settings.targets)
         scene_free = any(kind in SCENE_TARGETS for kind in self.chosen)

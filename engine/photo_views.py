@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from .camera import Projection
 from .errors import PhotoError
 from .ops.blender_texture import sample_texture
+from .photo_masks import photo_projection
 from .render import Renderer
 from .scene import Film, Photo, Scene
 from .shading.gather import SampleCounts
@@ -92,12 +93,7 @@ class PhotoPyramid:
             small = F.interpolate(joined, size, mode="area")[0].permute(1, 2, 0)
             weight = small[..., 3].contiguous()
             target = (small[..., :3] / weight[..., None].clamp(min=1e-4)).contiguous()
-        camera = self._scene.cameras[self.photo.camera]
-        full_width, full_height = self.photo.full_size or (width, height)
-        # A pixel of the shrunk picture covers full / size pixels of the file, not always equally many both ways.
-        aspect_x, aspect_y = self._scene.film.pixel_aspect
-        aspect = aspect_x * full_width / size[1], aspect_y * full_height / size[0]
-        projection = Projection.of(camera, size[1], size[0], aspect)
+        projection = photo_projection(self._scene, self.photo, size[1], size[0])
         wanted = None
         if self._masked:
             margin = filter_reach(self._scene.film)
