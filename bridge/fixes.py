@@ -2,8 +2,7 @@
 """What the buttons of the pre-flight check do. Each works without a window and says what it did.
 
 Linked data is left alone. A fix finds its datablock by full name, checks all it needs first, and raises
-:class:`engine.errors.SceneError` before
-anything has changed.
+:class:`engine.errors.SceneError` before anything has changed.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import bpy
@@ -25,7 +25,7 @@ from .nodes import constant, follow
 from .notes import label
 from .photo_list import absolute_path
 from .read_world import understand
-from .survey import Survey, survey
+from .survey import Survey, lacks_uv, survey
 from .write_material import own_principled
 
 Severity = Literal["error", "warning", "info"]
@@ -192,9 +192,10 @@ def _targets(scene: bpy.types.Scene, found: Survey) -> Iterator[Finding]:
         message = "The list is not what the scene renders now. Refresh it"
         yield Finding("warning", "Change", message, operator="likeness.targets_refresh")
     everywhere = {target.kind for target in wanted if target.datablock is None}
-    named = {target.datablock for target in wanted if target.kind in MATERIAL_TARGETS} - {None}
+    named = {target.datablock for target in wanted if target.kind in MATERIAL_TARGETS and target.datablock is not None}
     all_materials = bool(everywhere & set(MATERIAL_TARGETS))
     usable = bool(everywhere - {*MATERIAL_TARGETS, "lights"})
+    hindered: list[Finding] = []
     surfaces = {material.name_full: material for material in found.materials if material is not None}
     for name, material in surfaces.items():
         obstacle = target_rows.material_obstacle(material, found.materials[material])
@@ -202,28 +203,39 @@ def _targets(scene: bpy.types.Scene, found: Survey) -> Iterator[Finding]:
         usable |= is_wanted and not obstacle.reason
         if obstacle.reason and (is_wanted or chosen.one_by_one):
             severity: Severity = "error" if name in named else "warning" if all_materials else "info"
-            yield Finding(
-                severity, label(material), _because(obstacle.reason, material), obstacle.fix, obstacle.argument
-            )
+            hindered += _material(severity, material, obstacle, found.materials[material])
     for name in sorted(named - set(surfaces)):
         message = "is ticked, but nothing that is rendered shows it. Untick it, or give it to an object"
         yield Finding("error", f'Material "{name}"', message, "UNTICK", name)
     for finding, usable_light in _light_targets(scene, found):
         usable |= usable_light
-        if finding is not None:
-            yield finding
+        hindered += [finding] if finding is not None else []
     for obj in found.materials.get(None, []):
         if all_materials or chosen.one_by_one:
             message = "has no material on some faces: they are shown in grey and cannot be fitted"
-            yield Finding("warning" if all_materials else "info", label(obj), message, "ADD_MATERIAL", obj.name_full)
+            severity = "warning" if all_materials else "info"
+            hindered.append(Finding(severity, label(obj), message, "ADD_MATERIAL", obj.name_full))
     if not found.surfaces:
         yield Finding("error", label(scene), "renders no mesh. Add one, or make it visible in renders")
     elif not usable:
-        yield Finding("error", "Change", "Nothing that is ticked can be fitted; see what stands in the way below")
+        # what would only be left out is all that there is
+        hindered = [replace(finding, severity="error") for finding in hindered]
+        if not hindered:
+            yield Finding("error", "Change", "Nothing that is ticked can be fitted. Tick something else")
+    yield from hindered
 
 
-def _because(reason: str, material: bpy.types.Material) -> str:
-    return f"{reason}; it stays as it is" if reason.startswith(("is", "has", "does")) else f"cannot be fitted: {reason}"
+def _material(
+    severity: Severity, material: bpy.types.Material, obstacle: target_rows.Obstacle, objects: list[bpy.types.Object]
+) -> Iterator[Finding]:
+    if obstacle.fix != "UNWRAP":
+        message = f"{obstacle.reason}: it cannot be fitted"
+        yield Finding(severity, label(material), message, obstacle.fix, obstacle.argument)
+        return
+    for obj in objects:
+        if lacks_uv(obj):
+            message = f'has no UV map: its material "{material.name_full}" cannot be fitted. Unwrap it'
+            yield Finding(severity, label(obj), message, "UNWRAP", obj.name_full)
 
 
 def _light_targets(scene: bpy.types.Scene, found: Survey) -> Iterator[tuple[Finding | None, bool]]:
