@@ -30,9 +30,8 @@ def read_targets(chosen: Any) -> list[Target]:
     for kind in TARGETS:
         if chosen.one_by_one and kind in (*MATERIAL_TARGETS, "lights"):
             for row in chosen.rows:
-                # None: deleted since the rows were made
-                owner = row.light if kind == "lights" else row.material
-                if owner is not None and getattr(row, kind):
+                # first the tick, which is cheap; no owner: deleted since the rows were made
+                if getattr(row, kind) and (owner := row.light if kind == "lights" else row.material) is not None:
                     targets.append(Target(kind, owner.name_full))
         elif getattr(chosen, kind):
             only = chosen.light if kind == "lights" else None if kind in SCENE_TARGETS else chosen.material

@@ -64,7 +64,7 @@ def _bounds(scene: bpy.types.Scene) -> tuple[Vector, Vector]:
     corners = [obj.matrix_world @ Vector(corner) for obj in survey(scene).surfaces for corner in obj.bound_box]
     if not corners:
         return Vector((-1, -1, -1)), Vector((1, 1, 1))
-    return tuple(Vector(pick(corner[axis] for corner in corners) for axis in range(3)) for pick in (min, max))  # type: ignore[return-value]
+    return tuple(Vector(pick(corner[axis] for corner in corners) for axis in range(3)) for pick in (min, max))
 
 
 def _assign_camera(scene: bpy.types.Scene, name: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import bpy
 
-from ..engine.result import MATERIAL_TARGETS
+from ..engine.result import MATERIAL_TARGETS, Target
 from . import target_rows, versions
 from .fit_settings import read_targets
 from .fixes import FIXES
@@ -55,14 +55,15 @@ def find(scene: bpy.types.Scene, engine: str = "") -> list[Finding]:
     Changes nothing and evaluates nothing.
     """
     found = survey(scene)
+    wanted = read_targets(scene.likeness.targets)
     findings = [
         *_engine(engine),
         *_cameras(scene),
         *_photos(scene),
         *_mode(),
-        *_targets(scene, found),
-        *_sharing(scene, found),
-        *_light(scene, found),
+        *_targets(scene, found, wanted),
+        *_sharing(found, wanted),
+        *_light(scene, found, wanted),
         *_view(scene),
     ]
     return sorted(dict.fromkeys(findings), key=lambda finding: _ORDER[finding.severity])
@@ -182,9 +183,8 @@ def _mode() -> Iterator[Finding]:
         )
 
 
-def _targets(scene: bpy.types.Scene, found: Survey) -> Iterator[Finding]:
+def _targets(scene: bpy.types.Scene, found: Survey, wanted: list[Target]) -> Iterator[Finding]:
     chosen = scene.likeness.targets
-    wanted = read_targets(chosen)
     if not wanted:
         yield Finding("error", "Change", "Nothing is ticked. Tick what may change", "PRESET", "PHOTO_TO_MATERIAL")
         return
@@ -207,7 +207,7 @@ def _targets(scene: bpy.types.Scene, found: Survey) -> Iterator[Finding]:
     for name in sorted(named - set(surfaces)):
         message = "is ticked, but nothing that is rendered shows it. Untick it, or give it to an object"
         yield Finding("error", f'Material "{name}"', message, "UNTICK", name)
-    for finding, usable_light in _light_targets(scene, found):
+    for finding, usable_light in _light_targets(scene, found, wanted):
         usable |= usable_light
         hindered += [finding] if finding is not None else []
     for obj in found.materials.get(None, []):
@@ -238,35 +238,36 @@ def _material(
             yield Finding(severity, label(obj), message, "UNWRAP", obj.name_full)
 
 
-def _light_targets(scene: bpy.types.Scene, found: Survey) -> Iterator[tuple[Finding | None, bool]]:
+def _light_targets(
+    scene: bpy.types.Scene, found: Survey, wanted: list[Target]
+) -> Iterator[tuple[Finding | None, bool]]:
     """Findings about lights that are asked for, each with whether there is something to fit."""
-    wanted = [target.datablock for target in read_targets(scene.likeness.targets) if target.kind == "lights"]
-    if wanted == [None] and not found.lights:
+    names = [target.datablock for target in wanted if target.kind == "lights"]
+    if names == [None] and not found.lights:
         message = "has no light to fit. Add one, or tick World"
         yield Finding("warning", label(scene), message, "ADD_LIGHT"), False
     lights = {light.name_full: light for light in found.lights}
-    for name in sorted(set(filter(None, wanted)) - set(lights)):
+    for name in sorted(set(filter(None, names)) - set(lights)):
         message = "is ticked, but no rendered object uses it. Untick it"
         yield Finding("error", f'Light "{name}"', message, "UNTICK", name), False
     for name, light in lights.items():
-        if None not in wanted and name not in wanted:
+        if None not in names and name not in names:
             continue
         obstacle = target_rows.light_obstacle(light)
         if not obstacle.reason:
             yield None, True
             continue
-        if obstacle.fix or name in wanted:  # a portal among all lights is no harm
+        if obstacle.fix or name in names:  # a portal among all lights is no harm
             yield Finding("error", label(light), obstacle.reason, obstacle.fix, obstacle.argument), False
-    if {"world", "world_strength"} & {target.kind for target in read_targets(scene.likeness.targets)}:
+    if {"world", "world_strength"} & {target.kind for target in wanted}:
         world = scene.world
         if world is not None and world.library is not None:
             message = "is linked from another file and cannot be fitted"
             yield Finding("error", label(world), message, "LOCAL_WORLD", world.name_full), False
 
 
-def _sharing(scene: bpy.types.Scene, found: Survey) -> Iterator[Finding]:
+def _sharing(found: Survey, wanted: list[Target]) -> Iterator[Finding]:
     """Whatever gets one texture although it is seen on several objects."""
-    wanted = read_targets(scene.likeness.targets)
     names = {target.datablock for target in wanted if target.kind in MATERIAL_TARGETS}
     for material, objects in found.materials.items():
         if material is None or not names & {None, material.name_full} or len(objects) < 2:
@@ -282,8 +283,8 @@ def _sharing(scene: bpy.types.Scene, found: Survey) -> Iterator[Finding]:
             yield Finding("info", label(material), message, "SINGLE_USER_MATERIAL", material.name_full)
 
 
-def _light(scene: bpy.types.Scene, found: Survey) -> Iterator[Finding]:
-    fitted = {target.kind for target in read_targets(scene.likeness.targets)}
+def _light(scene: bpy.types.Scene, found: Survey, wanted: list[Target]) -> Iterator[Finding]:
+    fitted = {target.kind for target in wanted}
     if fitted & {"world", "emission"} or not found.surfaces:
         return
     if any(light.energy != 0 for light in found.lights) or not world_is_dark(scene.world):

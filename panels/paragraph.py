@@ -13,7 +13,7 @@ _EDGE = 60.0  # pixels of the sidebar that are not for text
 
 def paragraph(layout: bpy.types.UILayout, context: bpy.types.Context, text: str) -> None:
     """Draw a text in as many lines as the region's width asks for."""
-    scale = context.preferences.system.ui_scale
+    scale = context.preferences.system.ui_scale or 1.0  # 0 where Blender has no window
     width = context.region.width if context.region is not None else 300
     letters = max(20, int((width / scale - _EDGE) / _LETTER))
     column = layout.column(align=True)

@@ -15,6 +15,8 @@ from likeness.bridge import preflight
 from likeness.bridge.fixes import FIXES
 from likeness.bridge.read_scene import read_scene
 from likeness.operators.preflight import blocked
+from likeness.panels.preflight import LIKENESS_PT_preflight
+from tests.addon.drawing import draw
 from tests.addon.scenes import cube, library, link, material, window
 
 pytestmark = pytest.mark.usefixtures("addon")
@@ -436,3 +438,31 @@ def test_looking_evaluates_nothing() -> None:
     finally:
         bpy.app.handlers.depsgraph_update_post.remove(handler)
     assert updates == []
+
+
+def test_the_panel_shows_findings_and_buttons(tmp_path: Path) -> None:
+    assert draw(LIKENESS_PT_preflight)[-1] == ("label", "This scene has not been checked yet")
+    findings()
+    assert draw(LIKENESS_PT_preflight)[-1] == ("label", "Nothing stands in the way")
+    cube("Würfel", material("Göld"), uv=False)
+    (tmp_path / "photo ä.png").unlink()
+    bpy.context.scene.render.engine = "BLENDER_WORKBENCH"
+    findings()
+    drawn = draw(LIKENESS_PT_preflight)
+    assert ("operator", "Unwrap") in drawn
+    assert ("label", 'Object "Würfel"') in drawn
+    assert drawn.index(("label", 'Photo "photo ä"')) < drawn.index(("label", 'Object "Würfel"'))  # the worst first
+    assert ("operator", "Use Cycles") not in drawn
+    bpy.context.window_manager.likeness_preflight.show_info = True
+    assert ("operator", "Use Cycles") in draw(LIKENESS_PT_preflight)
+
+
+def test_hidden_faces_and_shape_keys_do_not_keep_from_unwrapping() -> None:
+    obj = cube("Würfel", material("Göld"), uv=False)
+    obj.shape_key_add(name="Basis")
+    obj.shape_key_add(name="Other").data[0].co.z += 1.0
+    obj.data.polygons[0].hide = True
+    fix("UNWRAP", "warning", "Würfel")
+    assert (uv_area(obj) > 1e-3).all()
+    assert obj.data.polygons[0].hide
+    assert list(obj.data.shape_keys.key_blocks.keys()) == ["Basis", "Other"]
