@@ -41,7 +41,9 @@ def survey(scene: bpy.types.Scene) -> Survey:
 def rendered_objects(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     """Objects of the first view layer that renders show, and those of instanced collections; each once."""
     found: dict[bpy.types.Object, None] = {}
-    for obj in _layer_objects(scene.view_layers[0].layer_collection):
+    layer = scene.view_layers[0].layer_collection
+    # 5.2: a scene that no window has shown has no layers yet
+    for obj in _layer_objects(layer) if layer is not None else _collection_objects(scene.collection):
         _take(obj, found)
     return list(found)
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,9 @@ pytestmark = pytest.mark.usefixtures("addon")
 
 
 @pytest.fixture(autouse=True)
-def _one_photo(addon: None, tmp_path: Path) -> None:
+def _one_photo(addon: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A scene in which nothing but what a test does stands in the way."""
+    monkeypatch.setenv("LIKENESS_PYTHON", sys.executable)
     ready(tmp_path)
 
 
