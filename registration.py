@@ -8,26 +8,31 @@ from typing import Any
 import bpy
 
 from . import cli, preferences, properties
-from .operators import apply, check, fit, photo_camera, photo_files, photos, report, run_state
+from .operators import apply, check, fit, photo_camera, photo_files, photos, preflight, report, run_state
+from .operators import targets as targets_operators
 from .panels import fit as fit_panel
 from .panels import photo_list, settings, targets
 from .panels import photos as photos_panel
+from .panels import preflight as preflight_panel
 
 # Property groups before what points to them, panels before their children.
 CLASSES = (
     *preferences.CLASSES,
     *run_state.CLASSES,
+    *preflight.CLASSES,
     *photos.CLASSES,
     *photo_files.CLASSES,
     *photo_camera.CLASSES,
     *fit.CLASSES,
     *apply.CLASSES,
     *check.CLASSES,
+    *targets_operators.CLASSES,
     *report.CLASSES,
     *photo_list.CLASSES,
     *photos_panel.CLASSES,
     *targets.CLASSES,
     *settings.CLASSES,
+    *preflight_panel.CLASSES,
     *fit_panel.CLASSES,
 )
 
@@ -44,6 +49,7 @@ def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     run_state.register()
+    preflight.register()
     _commands.append(bpy.utils.register_cli_command("likeness", cli.main))
 
 
@@ -51,6 +57,7 @@ def unregister() -> None:
     """Take everything back in reverse order. Safe to call twice."""
     while _commands:
         bpy.utils.unregister_cli_command(_commands.pop())
+    preflight.unregister()
     run_state.unregister()
     for cls in reversed(CLASSES):
         if cls.is_registered:

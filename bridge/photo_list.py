@@ -16,7 +16,6 @@ import numpy as np
 
 from .. import properties
 from ..engine.errors import SceneError
-from ..engine.result import SCENE_TARGETS, TARGETS, FitSettings, Target
 from ..engine.scene import Photo
 from .notes import Notes
 from .photo_files import absolute_path, stored_path
@@ -153,25 +152,6 @@ def read_photos(scene: bpy.types.Scene, notes: Notes | None = None) -> list[Phot
             )
         )
     return photos
-
-
-def read_fit_settings(scene: bpy.types.Scene) -> FitSettings:
-    """The targets and settings of the sidebar as a request to the engine."""
-    stored = settings(scene)
-    chosen = stored.targets
-    targets = []
-    for kind in TARGETS:
-        if getattr(chosen, kind):
-            only = chosen.light if kind == "lights" else None if kind in SCENE_TARGETS else chosen.material
-            targets.append(Target(kind, only.name_full if only is not None else None))
-    return FitSettings(
-        targets=targets,
-        iterations=stored.iterations,
-        resolution=stored.resolution,
-        texture_size=stored.texture_size,
-        device=stored.device,
-        seed=stored.seed,
-    )
 
 
 def unique_name(listed: Any, stem: str) -> str:

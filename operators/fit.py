@@ -14,7 +14,7 @@ import bpy
 from bpy.props import BoolProperty
 
 from .. import api, preferences
-from ..bridge import photo_list
+from ..bridge.fit_settings import read_fit_settings
 from ..engine.client import Worker
 from ..engine.errors import LikenessError
 from ..engine.job import load_job, save_job
@@ -101,7 +101,7 @@ class LIKENESS_OT_fit(bpy.types.Operator):
                 folder = Path(state.folder)
             else:
                 self.resume = False
-                plan = api.make_plan(context.scene, photo_list.read_fit_settings(context.scene))
+                plan = api.make_plan(context.scene, read_fit_settings(context.scene))
                 _forget(state.folder)
                 folder = preferences.new_job_folder()
                 save_job(folder, plan.scene, plan.settings)

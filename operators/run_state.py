@@ -6,17 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import bpy
-from bpy.props import BoolProperty, CollectionProperty, EnumProperty, FloatProperty, PointerProperty, StringProperty
-
-
-class LikenessNote(bpy.types.PropertyGroup):
-    """One finding of Check Scene."""
-
-    severity: EnumProperty(
-        items=[(name.lower(), name, "") for name in ("Error", "Ignored", "Approximated", "Supported")]
-    )
-    datablock: StringProperty()
-    message: StringProperty()
+from bpy.props import BoolProperty, FloatProperty, PointerProperty, StringProperty
 
 
 class LikenessRun(bpy.types.PropertyGroup):
@@ -31,10 +21,9 @@ class LikenessRun(bpy.types.PropertyGroup):
     has_result: BoolProperty(description="The job folder holds a result")
     stopped: BoolProperty(description="The fit was stopped before its end and can go on")
     report: StringProperty(description="Page of the last report", subtype="FILE_PATH")
-    notes: CollectionProperty(type=LikenessNote)
 
 
-CLASSES = (LikenessNote, LikenessRun)
+CLASSES = (LikenessRun,)
 
 
 def run_state(context: bpy.types.Context) -> Any:

@@ -7,8 +7,6 @@ import bpy
 
 from .sidebar import Sidebar
 
-_ICONS = {"error": "ERROR", "ignored": "CANCEL", "approximated": "INFO", "supported": "CHECKMARK"}
-
 
 class LIKENESS_PT_fit(Sidebar, bpy.types.Panel):
     """Running the fit, and its outcome"""
@@ -31,11 +29,6 @@ class LIKENESS_PT_fit(Sidebar, bpy.types.Panel):
         row = column.row(align=True)
         row.operator("likeness.apply", icon="CHECKMARK")
         row.operator("likeness.report_open", text="Report", icon="URL")
-        column.operator("likeness.check", icon="VIEWZOOM")
-        for note in state.notes:
-            box = column.box().column(align=True)
-            box.label(text=note.datablock, icon=_ICONS[note.severity])
-            box.label(text=note.message)
 
 
 CLASSES = (LIKENESS_PT_fit,)
