@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import Fit, fit
+    from .engine.errors import LikenessError
 
 __version__ = "0.1.0"
-__all__ = ["Fit", "__version__", "fit"]
+__all__ = ["Fit", "LikenessError", "__version__", "fit"]
 
 
 def __getattr__(name: str) -> Any:
     if name in ("Fit", "fit"):
         return getattr(import_module(".api", __name__), name)
+    if name == "LikenessError":
+        return import_module(".engine.errors", __name__).LikenessError
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from .engine.client import Worker
-from .engine.job import save_job
+from .engine.job import save_job, save_result
 from .engine.preflight import preflight, view_warnings
 from .engine.result import FitResult, FitSettings, Progress
 from .engine.run import engine_installed, named_errors, run_fit
@@ -50,13 +50,20 @@ class Fit:
     result: FitResult
     blender_scene: bpy.types.Scene
     written: list[str] = field(default_factory=list)  # what ``apply`` had to replace or bypass, one line each
+    folder: Path | None = None  # job folder, where it stays
 
-    def apply(self) -> Fit:
-        """Write the result into the open file: new images, nodes, lights, world. Raises SceneError, with nothing
-        changed, where a datablock is gone or linked."""
+    def apply(self, keep_before: bool = False) -> Fit:
+        """Write the result into the open file: new images, nodes, lights, world. With ``keep_before`` the state before
+        stays in the file for Before/After. Where the job folder stays, the run is added to the scene's history. Raises
+        SceneError, with nothing changed, where a datablock is gone or linked, OutputError where the folder is full."""
+        from .bridge import history
         from .bridge.write_result import write_result
 
-        summary = write_result(self.blender_scene, self.result)
+        if self.folder is not None:
+            save_result(self.folder, self.result)
+        summary = write_result(self.blender_scene, self.result, keep_before)
+        if self.folder is not None:
+            history.add_run(self.blender_scene, self.folder.absolute(), self.plan.settings, self.result)
         self.written = [f"{note.datablock}: {note.message}" for note in summary.notes]
         return self
 
@@ -114,7 +121,7 @@ def fit(
     folder = nullcontext(run_dir) if run_dir is not None else tempfile.TemporaryDirectory(prefix="likeness-")
     with folder as place:
         result = run_plan(plan, Path(place), resume, on_progress, stop)
-    return Fit(plan, result, blender_scene)
+    return Fit(plan, result, blender_scene, folder=Path(run_dir) if run_dir is not None else None)
 
 
 def add_photos(
@@ -148,6 +155,14 @@ def make_plan(blender_scene: bpy.types.Scene, settings: FitSettings) -> Plan:
     plan = Plan(*preflight(read_scene(blender_scene), settings))
     if engine_installed():  # else the worker does it
         plan.warnings += view_warnings(plan.scene)
+    return plan
+
+
+def save_plan(blender_scene: bpy.types.Scene, folder: Path, copy_photos: bool = True) -> Plan:
+    """Check the fit that the scene's own settings ask for and save it as a job, for the worker of another machine.
+    Raises SceneError, PhotoError, UsageError, OutputError."""
+    plan = make_plan(blender_scene, choose_settings(blender_scene, ()))
+    save_job(folder, plan.scene, plan.settings, copy_photos)
     return plan
 
 

@@ -28,6 +28,18 @@ def scene_named(name: str) -> bpy.types.Scene:
     return scene
 
 
+def require_object_mode() -> None:
+    """Raise SceneError in a mode whose undo keeps only the edited mesh, bones or pixels, so that it could not take
+    changed materials and lights back."""
+    if bpy.context.mode not in ("OBJECT", "POSE"):
+        active = bpy.context.view_layer.objects.active
+        mode = bpy.context.mode.replace("_", " ").title()
+        raise SceneError(
+            f'"{active.name if active is not None else "An object"}" is in another mode ({mode}), in which undo could '
+            "not take the result back. Switch to Object Mode, then apply"
+        )
+
+
 def camera_names(scene: bpy.types.Scene) -> list[str]:
     """Names of the scene's camera objects."""
     return [obj.name for obj in scene.objects if obj.type == "CAMERA"]

@@ -21,14 +21,48 @@ from ..engine.result import FittedImage
 
 # longest datablock name in bytes of UTF-8 that every supported version stores
 _MAX_NAME = 63
+# custom property of images made here; its value is the name without a number
+_MARK = "likeness"
+
+
+def cut_name(owner: str, what: str) -> str:
+    """``"Gold base color"``, the owner's name shortened where the whole is too long for Blender."""
+    suffix = f" {what}"
+    # room for a number, ours or Blender's own ".001"
+    room = _MAX_NAME - 4 - len(suffix.encode())
+    return owner.encode()[:room].decode(errors="ignore") + suffix
 
 
 def image_name(owner: str, what: str) -> str:
-    """``"Gold base_color (Likeness)"``, the owner's name shortened where the whole is too long for Blender."""
-    suffix = f" {what} (Likeness)"
-    # room for Blender's own ".001"
-    room = _MAX_NAME - 4 - len(suffix.encode())
-    return owner.encode()[:room].decode(errors="ignore") + suffix
+    """The name of a new image: ``"Gold base color"``, then ``"Gold base color 2"``, one more than the highest there is.
+
+    ``what`` is a target (``base_color``) or another word.
+    """
+    base = cut_name(owner, what.replace("_", " "))
+    taken = [0]
+    for image in bpy.data.images:
+        number = image.name.removeprefix(base)
+        if image.name == base:
+            taken.append(1)
+        elif image.name.startswith(base) and number.startswith(" ") and number[1:].isdecimal():
+            taken.append(int(number))
+    return f"{base} {max(taken) + 1}" if max(taken) else base
+
+
+def mark(image: bpy.types.Image, owner: str, what: str) -> None:
+    """Note on an image that Likeness made it, and for what."""
+    image[_MARK] = cut_name(owner, what.replace("_", " "))
+
+
+def made_by_likeness(image: bpy.types.Image) -> bool:
+    """Whether an image comes from an earlier apply. Only such images are ever removed."""
+    return _MARK in image and image.library is None
+
+
+def made_for(owner: str, what: str) -> list[bpy.types.Image]:
+    """All images that were made for one purpose, as the coverage of a material."""
+    wanted = cut_name(owner, what.replace("_", " "))
+    return [image for image in bpy.data.images if made_by_likeness(image) and image[_MARK] == wanted]
 
 
 def new_image(name: str, pixels: np.ndarray, colour_space: str, bits: int) -> bpy.types.Image:
@@ -83,4 +117,6 @@ def write_fitted_image(image: FittedImage) -> bpy.types.Image:
     """The new datablock of one fitted socket."""
     linear = "Linear Rec.709" if image.socket == "emission" else "Non-Color"
     colour_space = "sRGB" if image.encoding == "sRGB" else linear
-    return new_image(image_name(image.material, image.socket), image.pixels, colour_space, image.bits)
+    made = new_image(image_name(image.material, image.socket), image.pixels, colour_space, image.bits)
+    mark(made, image.material, image.socket)
+    return made

@@ -49,6 +49,8 @@ def check_material(name: str) -> MaterialTarget:
     material = find_material(name)
     if material.library is not None:
         raise SceneError(f"{label(material)} is linked from another file. Make it local to fit it")
+    if material.override_library is not None:
+        raise SceneError(f"{label(material)} is a library override, which keeps no nodes. Make it local to fit it")
     principled = own_principled(material)
     if principled is None:
         raise SceneError(

@@ -2,7 +2,7 @@
 """The way back: a :class:`engine.result.FitResult` becomes images, nodes, lights and a world.
 
 Everything is checked, and all images are made, before the first existing datablock changes; so an error leaves the
-file as it was.
+file as it was. Images that an earlier apply made are removed once nothing uses them, so that fits do not pile up.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import bpy
 import numpy as np
 
 from ..engine.errors import SceneError
-from ..engine.result import MATERIAL_TARGETS, FitResult
+from ..engine.result import MATERIAL_TARGETS, FitResult, PhotoResult
 from ..engine.scene import Note
-from .notes import Notes
+from . import session, snapshots
+from .notes import Notes, label
 from .photo_list import settings
-from .write_image import image_name, new_image, write_fitted_image
+from .write_image import image_name, made_for, mark, new_image, write_fitted_image
 from .write_material import check_material, write_socket
 from .write_world import check_world, environment_pixels, find_light, write_light, write_world
 
@@ -35,39 +36,39 @@ class WriteSummary:
     notes: list[Note] = field(default_factory=list)
 
 
-def write_result(scene: bpy.types.Scene, result: FitResult) -> WriteSummary:
+def write_result(scene: bpy.types.Scene, result: FitResult, keep_before: bool = False) -> WriteSummary:
     """Write a fit into the open file; saving it is up to the caller.
 
     Emission images hold radiance: Emission Strength becomes 1. Coverage maps become images with a fake user, for
-    the artist to look at. Raises :class:`SceneError` where a datablock is gone, linked from another file or not
-    writable; nothing has changed then.
+    the artist to look at; those of the apply before give way. With ``keep_before`` the state before is kept for
+    Before/After (:mod:`.snapshots`); what an earlier apply kept is removed in any case. Raises :class:`SceneError`
+    where a datablock is gone, linked from another file or not writable, and outside of Object Mode; nothing has changed
+    then.
     """
     _check_values(result)
+    session.require_object_mode()
+    if scene.library is not None:
+        raise SceneError(f"{label(scene)} is linked from another file. Open that file to apply the result")
     targets = {name: check_material(name) for name in dict.fromkeys(image.material for image in result.images)}
+    snapshots.refuse_hidden(scene, [target.material for target in targets.values()])
     lights = [(find_light(fitted.data_name), fitted) for fitted in result.lights]
     if result.world is not None:
         check_world(scene.world)
+    listed = {item.name for item in settings(scene).photos}
+    photos = [photo for photo in result.photos if photo.name in listed]
 
-    made: list[bpy.types.Image] = []
-    try:
-        images = []
-        for fitted_image in result.images:
-            images.append(write_fitted_image(fitted_image))
-            made.append(images[-1])
-        environment = None
-        pixels = environment_pixels(scene.world, result.world) if result.world is not None else None
-        if pixels is not None:
-            owner = scene.world.name_full if scene.world is not None else "World"
-            environment = new_image(image_name(owner, "environment"), pixels, "Linear Rec.709", 32)
-            made.append(environment)
-        for name, coverage in result.coverage.items():
-            image = new_image(image_name(name, "coverage"), coverage[..., None].clip(0, 1), "Non-Color", 8)
-            image.use_fake_user = True
-            made.append(image)
-    except BaseException:
-        for image in made:
-            bpy.data.images.remove(image)
-        raise
+    images, coverage, environment = _make_images(scene, result)
+    made = [*images, *([environment] if environment else []), *coverage]
+    snapshots.clear(scene)
+    world = result.world is not None
+    materials = [target.material for target in targets.values()]
+    replaced = [image for material in materials for image in snapshots.images_of(material)]
+    if world and scene.world is not None:
+        replaced += snapshots.images_of(scene.world)
+    if keep_before:
+        names = [photo.name for photo in photos]
+        exposure = result.exposure is not None
+        snapshots.keep(scene, materials, [light for light, _ in lights], names, world, exposure)
 
     notes = Notes()
     summary = WriteSummary(images=[image.name_full for image in made], materials=list(targets))
@@ -78,25 +79,55 @@ def write_result(scene: bpy.types.Scene, result: FitResult) -> WriteSummary:
         summary.lights.append(light.name_full)
     if result.world is not None:
         summary.world = write_world(scene, result.world, environment, notes)
+        snapshots.note_world(scene)
     if result.exposure is not None:
         scene.view_settings.exposure = result.exposure
         summary.exposure = result.exposure
-    summary.photos = _write_photos(scene, result)
+    summary.photos = _write_photos(scene, photos)
     summary.notes = notes.as_list()
+    snapshots.remove_unused(replaced)
     return summary
 
 
-def _write_photos(scene: bpy.types.Scene, result: FitResult) -> list[str]:
-    """Exposure and white balance of each photo into the photo list; photos that are not listed are left out."""
+def _make_images(
+    scene: bpy.types.Scene, result: FitResult
+) -> tuple[list[bpy.types.Image], list[bpy.types.Image], bpy.types.Image | None]:
+    """New images of sockets, of coverage, and of the environment where one is needed; all or none of them."""
+    images: list[bpy.types.Image] = []
+    coverage: list[bpy.types.Image] = []
+    environment = None
+    try:
+        for fitted_image in result.images:
+            images.append(write_fitted_image(fitted_image))
+        pixels = environment_pixels(scene.world, result.world) if result.world is not None else None
+        if pixels is not None:
+            owner = scene.world.name_full if scene.world is not None else "World"
+            environment = new_image(image_name(owner, "environment"), pixels, "Linear Rec.709", 32)
+            mark(environment, owner, "environment")
+        for name, seen in result.coverage.items():
+            image = new_image(image_name(name, "coverage"), seen[..., None].clip(0, 1), "Non-Color", 8)
+            coverage.append(image)
+    except BaseException:
+        for image in [*images, *coverage, *([environment] if environment else [])]:
+            bpy.data.images.remove(image)
+        raise
+    for name, image in zip(result.coverage, coverage, strict=True):
+        old = made_for(name, "coverage")
+        for one in old:
+            one.use_fake_user = False
+        snapshots.remove_unused(old)
+        image.use_fake_user = True
+        mark(image, name, "coverage")
+    return images, coverage, environment
+
+
+def _write_photos(scene: bpy.types.Scene, photos: list[PhotoResult]) -> list[str]:
+    """Exposure and white balance of listed photos into the photo list."""
     listed = {item.name: item for item in settings(scene).photos}
-    written = []
-    for photo in result.photos:
-        item = listed.get(photo.name)
-        if item is not None:
-            item.exposure = photo.exposure
-            item.white_balance = [float(part) for part in photo.white_balance]
-            written.append(photo.name)
-    return written
+    for photo in photos:
+        listed[photo.name].exposure = photo.exposure
+        listed[photo.name].white_balance = [float(part) for part in photo.white_balance]
+    return [photo.name for photo in photos]
 
 
 def _check_values(result: FitResult) -> None:

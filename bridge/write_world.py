@@ -25,6 +25,8 @@ def check_world(world: bpy.types.World | None) -> None:
     """Make sure that the scene's world can be written. Raises :class:`SceneError` for linked library data."""
     if world is not None and world.library is not None:
         raise SceneError(f"{label(world)} is linked from another file. Make it local to fit it")
+    if world is not None and world.override_library is not None:
+        raise SceneError(f"{label(world)} is a library override, which keeps no nodes. Make it local to fit it")
 
 
 def write_world(scene: bpy.types.Scene, fitted: FittedWorld, image: bpy.types.Image | None, notes: Notes) -> str:

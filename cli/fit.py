@@ -87,7 +87,8 @@ def _run(options: argparse.Namespace, console: Console, interrupt: Interrupt) ->
         if message not in plan.warnings:
             console.warn(message)
     try:
-        _write(api.Fit(plan, result, blender_scene), request, console)
+        folder = request.run_dir if request.keep_run_dir else None
+        _write(api.Fit(plan, result, blender_scene, folder=folder), request, console)
     except OutputError as error:
         _keep(result, request)
         raise OutputError(

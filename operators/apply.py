@@ -6,12 +6,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import bpy
+from bpy.props import BoolProperty
 
 from ..bridge import session
-from ..bridge.write_result import write_result
+from ..bridge.write_result import WriteSummary, write_result
 from ..engine.errors import LikenessError
 from ..engine.job import load_result
 from .run_state import run_state
+
+
+def say_what_changed(operator: bpy.types.Operator, summary: WriteSummary) -> None:
+    """Report what an apply changed and what it had to replace or bypass."""
+    for note in summary.notes:
+        operator.report({"WARNING"}, f"{note.datablock}: {note.message}")
+    changed = [*summary.materials, *summary.lights, *([summary.world] if summary.world else [])]
+    operator.report({"INFO"}, f"Applied to {', '.join(changed) or 'the photo list'}")
 
 
 class LIKENESS_OT_apply(bpy.types.Operator):
@@ -20,6 +29,10 @@ class LIKENESS_OT_apply(bpy.types.Operator):
     bl_idname = "likeness.apply"
     bl_label = "Apply Result"
     bl_options = {"REGISTER", "UNDO"}
+
+    keep_before: BoolProperty(
+        name="Keep Before", description="Keep the state before in the file for Before/After", default=True
+    )
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -32,14 +45,11 @@ class LIKENESS_OT_apply(bpy.types.Operator):
         state = run_state(context)
         try:
             result = load_result(Path(state.folder))
-            summary = write_result(session.scene_named(state.scene), result)
+            summary = write_result(session.scene_named(state.scene), result, self.keep_before)
         except LikenessError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        for note in summary.notes:
-            self.report({"WARNING"}, f"{note.datablock}: {note.message}")
-        changed = [*summary.materials, *summary.lights, *([summary.world] if summary.world else [])]
-        self.report({"INFO"}, f"Applied to {', '.join(changed) or 'the photo list'}")
+        say_what_changed(self, summary)
         return {"FINISHED"}
 
 

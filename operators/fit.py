@@ -14,6 +14,7 @@ import bpy
 from bpy.props import BoolProperty
 
 from .. import api, preferences
+from ..bridge import history, session
 from ..bridge.fit_settings import read_fit_settings
 from ..engine.client import Worker
 from ..engine.errors import LikenessError
@@ -135,6 +136,8 @@ class LIKENESS_OT_fit(bpy.types.Operator):
         state = run_state(context)
         state.has_result, state.stopped = True, result.cancelled
         self._write_report(context, result)
+        folder = Path(state.folder)
+        history.record_run(session.scene_named(state.scene), folder, load_job(folder)[1], result)
         if result.cancelled:
             self.report({"INFO"}, f"Stopped after {result.iterations} steps. Apply what was reached, or go on")
             return {"CANCELLED"}
@@ -189,7 +192,7 @@ CLASSES = (LIKENESS_OT_fit, LIKENESS_OT_cancel)
 
 
 def _forget(folder: str) -> None:
-    """Remove the job of the fit before; only the last one can be applied or resumed."""
+    """Remove the job of the fit before, which has no result to come back to."""
     if folder:
         shutil.rmtree(folder, ignore_errors=True)
 

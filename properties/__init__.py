@@ -13,10 +13,10 @@ import bpy
 from bpy.props import PointerProperty
 
 from ..bridge import photo_files
-from . import photo, settings, targets
+from . import history, photo, settings, snapshot, targets
 
 # What is pointed to before what points to it.
-CLASSES = (*photo.CLASSES, *targets.CLASSES, *settings.CLASSES)
+CLASSES = (*photo.CLASSES, *targets.CLASSES, *history.CLASSES, *snapshot.CLASSES, *settings.CLASSES)
 
 
 def is_registered() -> bool:

@@ -7,7 +7,9 @@ import bpy
 from bpy.props import CollectionProperty, EnumProperty, IntProperty, PointerProperty, StringProperty
 
 from ..bridge import versions
+from .history import LikenessHistoryRun
 from .photo import LikenessPhoto
+from .snapshot import LikenessSnapshot
 from .targets import LikenessTargets
 
 
@@ -58,6 +60,11 @@ class LikenessSettings(bpy.types.PropertyGroup):
         description="Folder for the report with pictures, curves and warnings. Empty: a temporary folder",
         subtype="DIR_PATH",
         options=versions.path_options(),
+    )
+    runs: CollectionProperty(type=LikenessHistoryRun, name="History", description="Finished runs, the newest last")
+    active_run: IntProperty(name="Active Run", description="Run that is shown below the list", min=0)
+    snapshot: PointerProperty(
+        type=LikenessSnapshot, name="Before/After", description="The scene as it was before the last apply"
     )
 
 
