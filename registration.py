@@ -8,7 +8,8 @@ from typing import Any
 import bpy
 
 from . import cli, preferences, properties
-from .operators import apply, check, fit, photos, report, run_state
+from .engine import environment
+from .operators import apply, check, engine_setup, engine_state, fit, photos, report, run_state
 from .panels import fit as fit_panel
 from .panels import photo_list, settings, targets
 from .panels import photos as photos_panel
@@ -16,6 +17,8 @@ from .panels import photos as photos_panel
 # Property groups before what points to them, panels before their children.
 CLASSES = (
     *preferences.CLASSES,
+    *engine_state.CLASSES,
+    *engine_setup.CLASSES,
     *run_state.CLASSES,
     *photos.CLASSES,
     *fit.CLASSES,
@@ -42,6 +45,8 @@ def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     run_state.register()
+    engine_state.register()
+    environment.clean(preferences.engine_root())  # of a set-up that did not end
     _commands.append(bpy.utils.register_cli_command("likeness", cli.main))
 
 
@@ -49,6 +54,7 @@ def unregister() -> None:
     """Take everything back in reverse order. Safe to call twice."""
     while _commands:
         bpy.utils.unregister_cli_command(_commands.pop())
+    engine_state.unregister()
     run_state.unregister()
     for cls in reversed(CLASSES):
         if cls.is_registered:
