@@ -18,7 +18,8 @@ from typing import Any
 from .environment import this_python
 from .errors import CancelledError, EngineMissingError, LikenessError, OutputError
 
-_STARTED = re.compile(r"Collecting ([\w.-]+)==")
+# a package by name from elsewhere, by file from this disk
+_STARTED = re.compile(r"Collecting ([\w.-]+)==|Processing (?:.*[/\\])?([\w.]+)-\S+\.whl")
 _DOWNLOAD = re.compile(r"Downloading (?:\S*/)?(\S+\.whl) \(([\d.]+) ?([kMG]?)B\)")
 _INSTALLING = re.compile(r"Installing collected packages: (.+)")
 _UNITS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
@@ -119,7 +120,7 @@ class PipProgress:
         if match := _STARTED.match(line.strip()):
             self.done += 1
             self._bytes = 0.0
-            self._text = f"{self._verb} {match[1]}, {self.done} of {self._packages}"
+            self._text = f"{self._verb} {match[1] or match[2]}, {self.done} of {self._packages}"
             self._show(0.0)
         elif match := _DOWNLOAD.match(line.strip()):
             self._file, self._bytes = match[1], float(match[2]) * _UNITS[match[3]]
@@ -129,7 +130,8 @@ class PipProgress:
             self._show(0.0)
         elif match := _INSTALLING.match(line.strip()):
             self._bytes = 0.0
-            self._text = f"Installing {len(match[1].split(', '))} packages"
+            count = len(match[1].split(", "))
+            self._text = f"Installing {count} package{'s' if count > 1 else ''}"
             self._show(1.0)
 
     def wait(self) -> None:

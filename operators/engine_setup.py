@@ -7,7 +7,8 @@ background mode the same steps block.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
@@ -36,6 +37,9 @@ def _is_free(cls: Any, context: bpy.types.Context) -> bool:
 
 class _Work:
     """What the operators that start a process have in common; each says with ``_request`` what it asks for."""
+
+    if TYPE_CHECKING:
+        report: Callable[[set[str], str], None]  # Blender's
 
     _set_up: SetUp | None = None
     _timer: bpy.types.Timer | None = None

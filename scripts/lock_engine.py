@@ -132,7 +132,7 @@ def spread(packages: dict[str, Package], python: str, platform: Platform) -> Non
     needed: dict[str, set[str]] = {}
     while todo:
         requirement, extras = todo.pop()
-        name = canonicalize_name(requirement.name)
+        name: str = canonicalize_name(requirement.name)
         if name in needed and extras <= needed[name]:
             continue
         if name not in packages or not packages[name].wheels.get(platform):
@@ -148,7 +148,8 @@ def spread(packages: dict[str, Package], python: str, platform: Platform) -> Non
 def find_wheels(packages: dict[str, Package], python: str) -> None:
     """Ask the index for the hashes of all wheels that suit Python and Blender's platforms."""
     session = PipSession(retries=3)
-    session.verify = os.environ.get("PIP_CERT", True)
+    if certificates := os.environ.get("PIP_CERT"):
+        session.verify = certificates  # type: ignore[assignment]
     collector = LinkCollector(session, SearchScope.create([], [INDEX], no_index=False))
     for name, package in packages.items():
         page = collector.fetch_response(Link(f"{INDEX}/{name}/"))
