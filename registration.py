@@ -9,10 +9,13 @@ from typing import Any
 import bpy
 
 from . import cli, preferences, properties
+from .engine import environment
 from .operators import (
     apply,
     before_after,
     check,
+    engine_setup,
+    engine_state,
     fit,
     history,
     job,
@@ -34,6 +37,8 @@ from .panels import preflight as preflight_panel
 # CLASSES, or register and unregister for what is no class, or both.
 MODULES = (
     preferences,
+    engine_state,
+    engine_setup,
     run_state,
     preflight,
     photos,
@@ -76,6 +81,7 @@ def register() -> None:
     for module in MODULES:
         if hasattr(module, "register"):
             module.register()
+    environment.clean(preferences.engine_root())  # of a set-up that did not end
     atexit.register(unregister)
     _commands.append(bpy.utils.register_cli_command("likeness", cli.main))
 
