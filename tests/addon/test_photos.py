@@ -10,12 +10,12 @@ from typing import Any
 
 import bpy
 import pytest
-from mathutils import Matrix
+from mathutils import Matrix, Vector
 from PIL import Image as PillowImage
 
 import likeness
 from likeness import api
-from likeness.bridge import photo_files, photo_list
+from likeness.bridge import photo_edit, photo_files, photo_list
 from likeness.engine.errors import SceneError
 from likeness.engine.result import FitSettings, Target
 from likeness.engine.scene import Photo
@@ -103,6 +103,12 @@ def test_without_a_camera_photos_bring_their_own(tmp_path: Path) -> None:
     bpy.context.view_layer.update()
     looks = bpy.data.objects["a"].matrix_world
     assert (looks.inverted() @ Matrix.Identity(4).translation).z < -5
+    place = Matrix.Translation((1, 2, 3)) @ Matrix.Rotation(0.5, 4, "X")
+    (item,) = photo_edit.add_photos(bpy.context.scene, [str(tmp_path / "c.png")], "", True, place)
+    bpy.context.view_layer.update()
+    assert (item.camera.matrix_world.translation - Vector((1, 2, 3))).length < 1e-6
+    assert item.camera.rotation_euler.x == pytest.approx(0.5, abs=1e-6)
+    listed().remove(2)
     # the same again goes to the same cameras
     add(*files, new_camera=True)
     assert len(listed()) == 2
