@@ -73,8 +73,8 @@ class Lens:
 def read_directory(file: BinaryIO) -> dict[int, Any]:
     """All tags of the first TIFF directory and of its EXIF directory, below one roof.
 
-    Numbers come alone or as tuples, texts as ``str``, profiles and other data as ``bytes``. ``file`` stands at the TIFF header.
-    A tag that points outside of the file is left out. Raises DamagedError where there is no directory.
+    Numbers come alone or as tuples, texts as ``str``, profiles and other data as ``bytes``. ``file`` stands at the
+    TIFF header. A tag that points outside of the file is left out. Raises DamagedError where there is no directory.
     """
     return _Tiff(file).tags()
 

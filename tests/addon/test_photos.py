@@ -191,13 +191,14 @@ def test_order_copies_and_use(tmp_path: Path) -> None:
         bpy.ops.likeness.photo_move(direction="UP")
     assert (names(), settings.active_photo) == (["c", "a", "b"], 0)
     item = settings.photos[0]
+    path = item.path
     item.weight, item.mask_source, item.mask_object = 0.25, "OBJECT", bpy.data.objects["Cube"]
     item.white_balance = (1.5, 1.0, 0.5)
     bpy.ops.likeness.photo_duplicate()
     assert (names(), settings.active_photo) == (["c", "c.001", "a", "b"], 1)
     copy = settings.photos[1]
     assert (copy.weight, copy.mask_source, copy.mask_object.name) == (0.25, "OBJECT", "Cube")
-    assert (tuple(copy.white_balance), copy.path, copy.camera.name) == ((1.5, 1.0, 0.5), item.path, "Camera")
+    assert (tuple(copy.white_balance), copy.path, copy.camera.name) == ((1.5, 1.0, 0.5), path, "Camera")
     bpy.ops.likeness.photos_enable(enable=False)
     assert not any(item.enabled for item in settings.photos)
     bpy.ops.likeness.photos_enable(enable=True)
