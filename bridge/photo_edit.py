@@ -47,14 +47,20 @@ def add_photos(
     stems = [os.path.splitext(photo_files.file_name(path))[0] for path in paths]
     if not camera_name and not new_cameras:
         raise SceneError(f'Scene "{scene.name}" has no camera. Add the photos with New Cameras, or add a camera first')
-    items = []
+    indices = []
     for path, stem in zip(paths, stems, strict=True):
         name = exactly.get(_normal(stem)) or loosely.get(_comparable(stem))
         if name is None:
             name = add_camera(scene, stem, path, place).name if new_cameras else camera_name
-        items.append(add_photo(scene, name, path))
-    settings(scene).active_photo = list(settings(scene).photos).index(items[-1])
-    return items
+        indices.append(_index(scene, add_photo(scene, name, path)))
+    settings(scene).active_photo = indices[-1]
+    return [settings(scene).photos[index] for index in indices]
+
+
+def _index(scene: bpy.types.Scene, item: Any) -> int:
+    """Where an entry is in the list. Unlike the entry itself this outlives the next addition, which moves all entries
+    in memory."""
+    return list(settings(scene).photos).index(item)
 
 
 def photos_from_backgrounds(scene: bpy.types.Scene) -> tuple[list[Any], list[str]]:
@@ -62,7 +68,7 @@ def photos_from_backgrounds(scene: bpy.types.Scene) -> tuple[list[Any], list[str
 
     Raises :class:`SceneError` where no camera has a background image with a file.
     """
-    items, left_out = [], []
+    indices, left_out = [], []
     for camera in [obj for obj in scene.objects if obj.type == "CAMERA"]:
         for background in camera.data.background_images:
             if not background.show_background_image:
@@ -73,20 +79,20 @@ def photos_from_backgrounds(scene: bpy.types.Scene) -> tuple[list[Any], list[str
             elif image is not None:
                 path = bpy.path.abspath(image.filepath, library=image.library) if image.filepath else ""
                 if os.path.isfile(path):
-                    items.append(add_photo(scene, camera.name, path))
+                    indices.append(_index(scene, add_photo(scene, camera.name, path)))
                 else:
                     left_out.append(f'camera "{camera.name}": image "{image.name}" has no file; save it first')
-    if not items:
+    if not indices:
         why = f": {left_out[0]}" if left_out else ""
         raise SceneError(f'No camera of scene "{scene.name}" has a background image with a file{why}')
-    return items, left_out
+    return [settings(scene).photos[index] for index in indices], left_out
 
 
 def duplicate_photo(scene: bpy.types.Scene, index: int) -> Any:
     """A copy of an entry, right below it."""
     stored = settings(scene)
     copy = stored.photos.add()
-    original = stored.photos[index]  # adding moves the entries in memory
+    original = stored.photos[index]  # only now: see _index
     for prop in original.bl_rna.properties:
         if not prop.is_readonly:
             setattr(copy, prop.identifier, getattr(original, prop.identifier))

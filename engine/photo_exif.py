@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import struct
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ _MM_OF_UNIT = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}  # of FocalPlaneResolutionUni
 
 IMAGE_WIDTH, IMAGE_HEIGHT, MAKE, MODEL, ORIENTATION = 0x0100, 0x0101, 0x010F, 0x0110, 0x0112
 EXTRA_SAMPLES, ICC_PROFILE = 0x0152, 0x8773
+_XMP = 0x02BC
+_XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
 _EXIF_IFD, _FOCAL_LENGTH, _PIXEL_X, _PIXEL_Y = 0x8769, 0x920A, 0xA002, 0xA003
 _FOCAL_PLANE_X, _FOCAL_PLANE_Y, _FOCAL_PLANE_UNIT, _FOCAL_LENGTH_35 = 0xA20E, 0xA20F, 0xA210, 0xA405
 
@@ -70,8 +73,8 @@ class Lens:
 def read_directory(file: BinaryIO) -> dict[int, Any]:
     """All tags of the first TIFF directory and of its EXIF directory, below one roof.
 
-    Numbers come alone or as tuples, texts as ``str``, undefined data as ``bytes``. ``file`` stands at the TIFF header.
-    A tag that points outside of the file is left out. Raises DamagedError where there is no directory.
+    Numbers come alone or as tuples, texts as ``str``, profiles and other data as ``bytes``. ``file`` stands at the
+    TIFF header. A tag that points outside of the file is left out. Raises DamagedError where there is no directory.
     """
     return _Tiff(file).tags()
 
@@ -128,23 +131,29 @@ class _Tiff:
                 data = self._at(at + head if size <= place else self._number(at + head, offset_code), size)
             except DamagedError:
                 continue
-            found.setdefault(tag, self._values(kind, code, data))
+            found.setdefault(tag, self._values(tag, kind, code, data))
         return found
 
-    def _values(self, kind: int, code: str, data: bytes) -> Any:
+    def _values(self, tag: int, kind: int, code: str, data: bytes) -> Any:
+        if kind == 7 or tag in (_XMP, ICC_PROFILE):
+            return data
         if kind == 2:
             return data.split(b"\0")[0].decode("utf-8", "replace").strip()
-        if kind == 7:
-            return data
         numbers = [value for (value,) in struct.iter_unpack(self._order + code[0], data)]
         if kind in _RATIONALS:
             numbers = [a / b if b else math.nan for a, b in zip(numbers[::2], numbers[1::2], strict=True)]
         return numbers[0] if len(numbers) == 1 else tuple(numbers)
 
 
-def exif_of(tags: dict[int, Any], size: tuple[int, int]) -> Exif:
-    """The tags that matter to a camera. ``size`` is that of the stored picture, where the tags do not say theirs."""
-    orientation = tags.get(ORIENTATION, 1)
+def exif_of(tags: dict[int, Any], size: tuple[int, int], xmp: bytes | None = None) -> Exif:
+    """The tags that matter to a camera. ``size`` is that of the stored picture, where the tags do not say theirs.
+
+    Where they do not say the orientation, the file's XMP data may.
+    """
+    orientation = tags.get(ORIENTATION)
+    if orientation is None:
+        said = _XMP_ORIENTATION.search(xmp or tags.get(_XMP) or b"")
+        orientation = int(said[1]) if said else 1
     return Exif(
         orientation=orientation if orientation in range(1, 9) else 1,
         focal_length=_positive(tags, _FOCAL_LENGTH),

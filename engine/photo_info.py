@@ -27,6 +27,8 @@ _LARGEST_BLOCK = 1 << 24
 _TURNED = (5, 6, 7, 8)
 _UNPACKED_PROFILE = 1 << 22
 _NO_SIZE_MARKERS = (0xC4, 0xC8, 0xCC)
+_JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\0"
+_PNG_XMP = b"XML:com.adobe.xmp\0"
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,9 @@ def _read(file: BinaryIO) -> PhotoInfo:
     raise DamagedError("it is no JPEG, PNG, TIFF, WebP, OpenEXR or Radiance picture")
 
 
-def _made(format: str, size: tuple[int, int], exif: bytes | None, icc: bytes | None, alpha: bool) -> PhotoInfo:
+def _made(
+    format: str, size: tuple[int, int], exif: bytes | None, icc: bytes | None, xmp: bytes | None, alpha: bool
+) -> PhotoInfo:
     """The outcome of formats that hold EXIF data as a block."""
     tags: dict[int, Any] = {}
     damaged = False
@@ -115,7 +119,7 @@ def _made(format: str, size: tuple[int, int], exif: bytes | None, icc: bytes | N
             tags = read_directory(io.BytesIO(exif.removeprefix(b"Exif\0\0")))
         except DamagedError:
             damaged = True
-    return PhotoInfo(format, *size, exif_of(tags, size), _profile_name(icc), alpha, damaged)
+    return PhotoInfo(format, *size, exif_of(tags, size, xmp), _profile_name(icc), alpha, damaged)
 
 
 def _block(file: BinaryIO, length: int) -> bytes:
@@ -131,6 +135,7 @@ def _read_jpeg(file: BinaryIO) -> PhotoInfo:
     take(file, 2)
     size: tuple[int, int] | None = None
     exif: bytes | None = None
+    xmp: bytes | None = None
     icc: dict[int, bytes] = {}
     while True:
         marker = _jpeg_marker(file)
@@ -147,11 +152,13 @@ def _read_jpeg(file: BinaryIO) -> PhotoInfo:
             size = width, height
         elif marker == 0xE1 and data.startswith(b"Exif\0") and exif is None:
             exif = data[6:]
+        elif marker == 0xE1 and data.startswith(_JPEG_XMP):
+            xmp = data
         elif marker == 0xE2 and data.startswith(b"ICC_PROFILE\0") and len(data) > 14:
             icc[data[12]] = data[14:]
     if size is None:
         raise DamagedError("it ends before its picture")
-    return _made("JPEG", size, exif, b"".join(icc[part] for part in sorted(icc)) or None, False)
+    return _made("JPEG", size, exif, b"".join(icc[part] for part in sorted(icc)) or None, xmp, False)
 
 
 def _jpeg_marker(file: BinaryIO) -> int:
@@ -174,6 +181,11 @@ def _read_png(file: BinaryIO) -> PhotoInfo:
         if kind in (b"IHDR", b"iCCP", b"eXIf", b"tRNS"):
             found.setdefault(kind, _block(file, length))
             take(file, 4)  # checksum
+        elif kind == b"iTXt" and length <= _LARGEST_BLOCK:
+            text = take(file, length)
+            if text.startswith(_PNG_XMP):
+                found[kind] = text
+            take(file, 4)
         elif b"IHDR" not in found:
             raise DamagedError("its first block is damaged")
         elif kind == b"IEND":
@@ -188,7 +200,8 @@ def _read_png(file: BinaryIO) -> PhotoInfo:
         _, _, packed = found[b"iCCP"].partition(b"\0")
         with suppress(zlib.error):
             icc = zlib.decompressobj().decompress(packed[1:], _UNPACKED_PROFILE)
-    return _made("PNG", (width, height), found.get(b"eXIf"), icc, colour in (4, 6) or b"tRNS" in found)
+    alpha = colour in (4, 6) or b"tRNS" in found
+    return _made("PNG", (width, height), found.get(b"eXIf"), icc, found.get(b"iTXt"), alpha)
 
 
 # ── WebP (RFC 9649) ──
@@ -210,11 +223,11 @@ def _read_webp(file: BinaryIO) -> PhotoInfo:
         elif kind == b"VP8L" and size is None:
             bits = int.from_bytes(take(file, 5)[1:], "little")
             size, alpha = ((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1), bool(bits >> 28 & 1)
-        elif kind in (b"EXIF", b"ICCP"):
+        elif kind in (b"EXIF", b"ICCP", b"XMP "):
             blocks[kind] = _block(file, length)
     if size is None:
         raise DamagedError("it ends before its picture")
-    return _made("WebP", size, blocks.get(b"EXIF"), blocks.get(b"ICCP"), alpha)
+    return _made("WebP", size, blocks.get(b"EXIF"), blocks.get(b"ICCP"), blocks.get(b"XMP "), alpha)
 
 
 def _riff_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:

@@ -120,8 +120,8 @@ def test_landscapes_and_portraits_mixed(tmp_path: Path) -> None:
     for name, file in files.items():
         camera(name)
         add(file, name)
-    second = add(photo_file(tmp_path / "c.png", (64, 64)), "Camera")
-    broken = add(tmp_path / "gone.png", "Camera")
+    add(photo_file(tmp_path / "c.png", (64, 64)), "Camera")
+    add(tmp_path / "gone.png", "Camera")
     bpy.context.scene.likeness.active_photo = 1
     assert bpy.ops.likeness.photo_show(all=True) == {"FINISHED"}
     scene = bpy.context.scene
@@ -141,8 +141,6 @@ def test_landscapes_and_portraits_mixed(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"gone\.png"):
         bpy.ops.likeness.photo_show(all=True)
     assert scene.camera.name == "Camera"
-    assert second.enabled
-    assert broken.problem
 
 
 def test_cameras_that_share_their_data_are_pointed_out(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 
 import bpy
 import pytest
-from mathutils import Matrix
+from mathutils import Matrix, Vector
 from PIL import Image as PillowImage
 
 import likeness
 from likeness import api
-from likeness.bridge import photo_files, photo_list
+from likeness.bridge import photo_edit, photo_files, photo_list
 from likeness.engine.errors import SceneError
 from likeness.engine.result import FitSettings, Target
 from likeness.engine.scene import Photo
@@ -103,6 +103,12 @@ def test_without_a_camera_photos_bring_their_own(tmp_path: Path) -> None:
     bpy.context.view_layer.update()
     looks = bpy.data.objects["a"].matrix_world
     assert (looks.inverted() @ Matrix.Identity(4).translation).z < -5
+    place = Matrix.Translation((1, 2, 3)) @ Matrix.Rotation(0.5, 4, "X")
+    (item,) = photo_edit.add_photos(bpy.context.scene, [str(tmp_path / "c.png")], "", True, place)
+    bpy.context.view_layer.update()
+    assert (item.camera.matrix_world.translation - Vector((1, 2, 3))).length < 1e-6
+    assert item.camera.rotation_euler.x == pytest.approx(0.5, abs=1e-6)
+    listed().remove(2)
     # the same again goes to the same cameras
     add(*files, new_camera=True)
     assert len(listed()) == 2
@@ -185,13 +191,14 @@ def test_order_copies_and_use(tmp_path: Path) -> None:
         bpy.ops.likeness.photo_move(direction="UP")
     assert (names(), settings.active_photo) == (["c", "a", "b"], 0)
     item = settings.photos[0]
+    path = item.path
     item.weight, item.mask_source, item.mask_object = 0.25, "OBJECT", bpy.data.objects["Cube"]
     item.white_balance = (1.5, 1.0, 0.5)
     bpy.ops.likeness.photo_duplicate()
     assert (names(), settings.active_photo) == (["c", "c.001", "a", "b"], 1)
     copy = settings.photos[1]
     assert (copy.weight, copy.mask_source, copy.mask_object.name) == (0.25, "OBJECT", "Cube")
-    assert (tuple(copy.white_balance), copy.path, copy.camera.name) == ((1.5, 1.0, 0.5), item.path, "Camera")
+    assert (tuple(copy.white_balance), copy.path, copy.camera.name) == ((1.5, 1.0, 0.5), path, "Camera")
     bpy.ops.likeness.photos_enable(enable=False)
     assert not any(item.enabled for item in settings.photos)
     bpy.ops.likeness.photos_enable(enable=True)

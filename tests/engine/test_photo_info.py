@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
-from PIL import ImageCms, TiffImagePlugin
+from PIL import ImageCms, PngImagePlugin, TiffImagePlugin
 
 from likeness.engine.errors import PhotoError
 from likeness.engine.images_io import write_exr
@@ -53,6 +53,22 @@ def test_exif_as_pillow_wrote_it(tmp_path: Path, suffix: str, orientation: int) 
     load_photo(photo, 100)
     assert info.size == photo.full_size  # what the engine makes of the orientation
     assert info.summary == f"{info.size[0]} x {info.size[1]}, sRGB, f = 23.8 mm"
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
+@pytest.mark.parametrize("spelling", ['tiff:Orientation="6"', "<tiff:Orientation>6</tiff:Orientation>"])
+def test_orientation_that_only_xmp_knows(tmp_path: Path, suffix: str, spelling: str) -> None:
+    xmp = f"<x:xmpmeta xmlns:x='adobe:ns:meta/'>{spelling}</x:xmpmeta>".encode()
+    options: dict[str, Any] = {"xmp": xmp}
+    if suffix == "png":
+        options = {"pnginfo": PngImagePlugin.PngInfo()}
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode())
+    elif suffix == "tif":
+        options = {"tiffinfo": {700: xmp}}
+    path = saved(tmp_path / f"a.{suffix}", **options)
+    photo = Photo("Camera", path)
+    load_photo(photo, 100)
+    assert read_photo_info(path).size == photo.full_size == (40, 60)
 
 
 @pytest.mark.parametrize(("suffix", "mode"), [("png", "RGBA"), ("png", "LA"), ("tif", "RGBA"), ("webp", "RGBA")])
