@@ -174,7 +174,7 @@ class _Installer:
         environment.remove_folders([self.temporary])
 
     def _show(self, text: str, part: float) -> None:
-        self.step(text, 0.05 + 0.85 * min(part, 1.0))
+        self.step(text, 0.05 + 0.75 * min(part, 1.0))
 
     def _pip(self, progress: PipProgress, options: list[str], where: str) -> None:
         own = ["--only-binary", ":all:", "--no-cache-dir", "--disable-pip-version-check", "--no-input"]
