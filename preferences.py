@@ -147,10 +147,7 @@ def engine_request(source: Any, directory: str, python: str, device: Any, trust:
         raise UsageError("Choose the Python that has torch and Warp.")
     request = Request(source, device=device)
     if source == "ONLINE":
-        _require_online()
-        own = _addon_preferences()
-        for name in ("index_url", "torch_index_url", "proxy"):
-            setattr(request, name, getattr(own, name, ""))
+        _go_online(request)
     elif source == "WHEELS":
         request.directory, request.trust = bpy.path.abspath(directory), trust
     else:
@@ -163,9 +160,12 @@ def repair_request() -> Request:
     engine = environment.read_engine(engine_root())
     if engine is None:
         raise EngineMissingError("There is no engine to repair; set it up.")
-    request = Request(**engine.request)
+    try:
+        request = Request(**engine.request)
+    except TypeError as error:
+        raise EngineMissingError("The engine was set up by another version of Likeness; set it up anew.") from error
     if request.source == "ONLINE":
-        _require_online()
+        _go_online(request)
     return request
 
 
@@ -219,12 +219,16 @@ def _existing_python() -> str:
     return bpy.path.abspath(own.python) if own is not None and own.source == "PYTHON" and own.python else ""
 
 
-def _require_online() -> None:
+def _go_online(request: Request) -> None:
+    """Fill in the addresses of the preferences. Raises EngineMissingError where the user allows no network."""
     if not bpy.app.online_access:
         raise EngineMissingError(
             'Blender may not go online: tick "Allow Online Access" under System > Network in its preferences, or set '
             "the engine up from a folder of wheels."
         )
+    own = _addon_preferences()
+    for name in ("index_url", "torch_index_url", "proxy"):
+        setattr(request, name, getattr(own, name, ""))
 
 
 def _details(state: State) -> list[str]:

@@ -40,9 +40,12 @@ class SetUp:
         self._error: LikenessError | None = None
         require_host(host, request.source in ("ONLINE", "WHEELS"))
         require_folder(root, create=True)
-        folder = Path(tempfile.mkdtemp(prefix="setup-", dir=root))
-        write_atomic(folder / "request.json", json.dumps(asdict(request)))
-        self._child = Child([host, str(_WORKER), str(folder)], folder, clean_environment())
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="setup-", dir=root))
+            write_atomic(folder / "request.json", json.dumps(asdict(request)))
+            self._child = Child([host, str(_WORKER), str(folder)], folder, clean_environment())
+        except OSError as error:
+            raise OutputError(f'The set-up of the engine cannot start in "{root}": {error.strerror}.') from error
 
     def poll(self) -> list[Step]:
         """Steps since the last call. Sets ``engine`` once it is set up; raises the error that ended the set-up."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import shutil
 import sys
 import time
@@ -51,7 +52,9 @@ def set_up(scratch: Path, request: Request, step: Report, stop: Stop) -> Engine:
     with environment.locked(root):
         environment.remove_folders(environment.leftovers(root, keep=scratch))
         if request.source == "PYTHON":
-            engine = _test(request.python, request, step, stop)
+            engine = _test(shutil.which(request.python) or request.python, request, step, stop)
+            if Path(engine.python).is_relative_to(root):  # one that was set up here: it must not go as a leftover
+                engine.python = Path(engine.python).relative_to(root).as_posix()
         else:
             engine = _make(root, request, step, stop)
         environment.write_engine(root, engine)
@@ -162,27 +165,28 @@ class _Installer:
         progress = PipProgress(len(plan.lines) + bool(plan.torch), self.temporary, verb, self._show)
         if plan.torch:
             deps = [] if plan.torch_brings_cuda else ["--no-deps"]
-            self._pip(progress, [*deps, "--index-url", plan.torch_index, plan.torch], plan.torch_index)
+            self._pip(progress, [*deps, "--index-url", plan.torch_index, plan.torch], _shown(plan.torch_index))
         if request.source == "WHEELS":
             where, said = ["--no-index", "--find-links", request.directory], f'The folder "{request.directory}"'
         else:
             where = ["--index-url", request.index_url] if request.index_url else []
-            said = request.index_url or "The package index"
+            said = _shown(request.index_url) or "The package index"
         listed = self.temporary / "packages.txt"
         listed.write_text("\n".join(plan.lines), encoding="utf-8")
         self._pip(progress, [*where, "--no-deps", "--require-hashes", "-r", str(listed)], said)
         environment.remove_folders([self.temporary])
 
     def _show(self, text: str, part: float) -> None:
-        self.step(text, 0.05 + 0.85 * min(part, 1.0))
+        self.step(text, 0.05 + 0.75 * min(part, 1.0))
 
     def _pip(self, progress: PipProgress, options: list[str], where: str) -> None:
         own = ["--only-binary", ":all:", "--no-cache-dir", "--disable-pip-version-check", "--no-input"]
         own += ["--progress-bar", "off", "--retries", "2", "--timeout", "20"]
-        own += ["--proxy", self.request.proxy] if self.request.proxy else []
         # downloads lie beside the environment, on the disk whose room was looked at, and go with it
         place = str(self.temporary)
-        surroundings = clean_environment(TMPDIR=place, TEMP=place, TMP=place)
+        surroundings = clean_environment(TMPDIR=place, TEMP=place, TMP=place, PIP_USER="0")
+        if self.request.proxy:
+            surroundings["PIP_PROXY"] = self.request.proxy  # may hold a password, and anybody sees a command line
         if self.request.source == "WHEELS":  # this folder and nothing else, whatever pip is used to
             surroundings = {key: value for key, value in surroundings.items() if not key.startswith("PIP_")}
             surroundings["PIP_CONFIG_FILE"] = os.devnull
@@ -226,8 +230,14 @@ def _test(python: str, request: Request, step: Report, stop: Stop) -> Engine:
 
 
 def _remembered(request: Request) -> dict[str, Any]:
-    """What Repair needs; lock and modules are those of the Likeness that repairs."""
-    return {key: value for key, value in asdict(request).items() if key not in ("lock_folder", "modules", "size")}
+    """What Repair needs; lock and modules are those of the Likeness that repairs, addresses are in the preferences."""
+    kept = ("source", "directory", "python", "device", "trust")
+    return {key: value for key, value in asdict(request).items() if key in kept}
+
+
+def _shown(address: str) -> str:
+    """An address without user and password."""
+    return re.sub(r"//[^/@]*@", "//", address)
 
 
 def _require_all(python: str, found: dict[str, Any], request: Request) -> None:

@@ -42,6 +42,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         with _named_errors():
             request = Request.from_json(json.loads((folder / "request.json").read_text(encoding="utf-8")))
+            (folder / "request.json").unlink()  # an address may hold a password
             engine = set_up(
                 folder, request, lambda text, factor: send(type="step", text=text, factor=factor), stop.is_set
             )

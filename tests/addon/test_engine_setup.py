@@ -102,6 +102,13 @@ def test_failures_are_messages_and_change_nothing(root: Path, tmp_path: Path) ->
     assert not bpy.ops.likeness.engine_cancel.poll()
 
 
+@pytest.mark.usefixtures("own")
+def test_an_engine_of_another_format_cannot_be_repaired(root: Path) -> None:
+    old_engine(root, {"kind": "from the future"})
+    with pytest.raises(RuntimeError, match="another version"):
+        bpy.ops.likeness.engine_repair()
+
+
 def test_which_python_runs_the_engine(own: Any, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert preferences.find_engine_python() == sys.executable
     monkeypatch.setenv("LIKENESS_PYTHON", "/from/the/environment")

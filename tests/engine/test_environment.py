@@ -119,7 +119,13 @@ def test_from_an_index_then_remove(
     assert [path.name for path in root.glob("engine-*")] == [Path(engine.python).parts[0]], "the old one is gone"
     assert not (python.parents[1] / "tmp").exists()
     assert engine.size == environment.size_of(python.parents[1]) > 1_000_000
-    assert Request(**engine.request, lock_folder=str(lock), modules=request.modules) == request
+    assert Request(**engine.request, lock_folder=str(lock), modules=request.modules) == replace(request, index_url="")
+
+    # chosen as an existing Python it is not a leftover
+    kept, _ = set_up(root, Request("PYTHON", python=str(python), modules=request.modules))
+    assert kept.python == engine.python
+    assert python.is_file()
+    environment.write_engine(root, engine)
 
     # made with a lock that is not Likeness's own
     assert environment.state_of(root).kind == "OTHER_VERSION"
