@@ -7,6 +7,9 @@
     photos/                   copies, where the job must stand alone
     checkpoint.pt             state of the fit (engine.fit)
     result.json, result.npz   the outcome (save_result)
+    preview/000.npy           what each photo shows (engine.preview)
+    messages.jsonl, log.txt   what the worker said (engine.client)
+    run.json, run.lock        whose run it is (engine.runs)
 
 Photos are referred to by absolute path, or copied when the folder is to travel to another machine. Each pair of files
 is complete once its .json exists: the .json is written last, by a rename.
@@ -33,6 +36,7 @@ from .scene import Photo, Scene
 FORMAT = 1
 JOB = "job"
 RESULT = "result"
+CHECKPOINT = "checkpoint.pt"
 
 T = TypeVar("T")
 
