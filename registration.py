@@ -8,9 +8,9 @@ from typing import Any
 import bpy
 
 from . import cli, preferences, properties
-from .operators import apply, check, fit, photos, report, run_state
+from .operators import apply, check, fit, photos, report, run_state, running, runs
 from .panels import fit as fit_panel
-from .panels import photo_list, settings, targets
+from .panels import overlay, overlay_panel, photo_list, settings, targets
 from .panels import photos as photos_panel
 
 # Property groups before what points to them, panels before their children.
@@ -19,6 +19,7 @@ CLASSES = (
     *run_state.CLASSES,
     *photos.CLASSES,
     *fit.CLASSES,
+    *runs.CLASSES,
     *apply.CLASSES,
     *check.CLASSES,
     *report.CLASSES,
@@ -27,6 +28,7 @@ CLASSES = (
     *targets.CLASSES,
     *settings.CLASSES,
     *fit_panel.CLASSES,
+    *overlay_panel.CLASSES,
 )
 
 # Handle of the command; Blender gives it once, at registration, and wants it back.
@@ -42,6 +44,8 @@ def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     run_state.register()
+    running.register()
+    overlay.register()
     _commands.append(bpy.utils.register_cli_command("likeness", cli.main))
 
 
@@ -49,6 +53,8 @@ def unregister() -> None:
     """Take everything back in reverse order. Safe to call twice."""
     while _commands:
         bpy.utils.unregister_cli_command(_commands.pop())
+    running.unregister()
+    overlay.unregister()
     run_state.unregister()
     for cls in reversed(CLASSES):
         if cls.is_registered:

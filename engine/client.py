@@ -44,6 +44,8 @@ class Preview:
     index: int
     photo: str
     camera: str
+    width: int
+    height: int
 
 
 class Worker:
@@ -158,8 +160,11 @@ class Worker:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
         self._messages.close()
-        # Python warns about a process that nobody waited for and collects it later: here that is meant
-        self._process.returncode = self._process.poll() or 0
+
+    def kill(self) -> None:
+        """End the process at once; what is not in its checkpoint is lost."""
+        self._process.kill()
+        self.let_go()
 
     def close(self, patience: float = 10.0) -> None:
         """Let go of the process; one that still runs is stopped, after ``patience`` seconds by force."""

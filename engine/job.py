@@ -22,6 +22,7 @@ import json
 import os
 import shutil
 import zipfile
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -51,7 +52,7 @@ def save_job(folder: Path, scene: Scene, settings: FitSettings, copy_photos: boo
 
 def load_job(folder: Path) -> tuple[Scene, FitSettings]:
     """The scene and settings that save_job wrote. Raises SceneError."""
-    data, arrays = _load(folder, JOB)
+    data, arrays = _at_once(_load(folder, JOB))
     scene = _value(Scene, data, "scene", arrays, folder)
     settings = _value(FitSettings, data, "settings", arrays, folder)
     for photo in scene.photos:
@@ -68,8 +69,21 @@ def save_result(folder: Path, result: FitResult) -> None:
 
 def load_result(folder: Path) -> FitResult:
     """The result that save_result wrote. Raises SceneError."""
-    data, arrays = _load(folder, RESULT)
+    return _at_once(load_result_in_steps(folder))
+
+
+def load_result_in_steps(folder: Path) -> Generator[None, None, FitResult]:
+    """As load_result, one array at a time, for who must not be kept waiting."""
+    data, arrays = yield from _load(folder, RESULT)
     return _value(FitResult, data, "result", arrays, folder)
+
+
+def _at_once(steps: Generator[None, None, T]) -> T:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
 
 
 def _stored_photo(folder: Path, photo: Photo, index: int, copy: bool) -> Photo:
@@ -113,12 +127,15 @@ def _write_arrays(file: BinaryIO, arrays: dict[str, np.ndarray]) -> None:
                 np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-def _load(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _load(folder: Path, name: str) -> Generator[None, None, tuple[dict[str, Any], dict[str, np.ndarray]]]:
     file = folder / f"{name}.json"
     try:
         data = json.loads(file.read_bytes())
         with open(folder / f"{name}.npz", "rb") as npz, np.load(npz, allow_pickle=False) as stored:
-            arrays = {key: stored[key] for key in stored.files}
+            arrays = {}
+            for key in stored.files:
+                arrays[key] = stored[key]
+                yield
     except FileNotFoundError:
         raise SceneError(f'"{folder}" is not a folder of a Likeness run: it has no {file.name}.') from None
     except (OSError, ValueError, zipfile.BadZipFile) as error:

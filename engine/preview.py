@@ -59,7 +59,8 @@ def write_results(folder: Path, result: FitResult) -> None:
 class LivePreview:
     """Watches a fit and writes pictures of one photo; ``photo`` may be changed at any time, from any thread.
 
-    ``announce`` is called with the photo's ``index``, ``photo`` and ``camera`` names after each file.
+    ``announce`` is called after each file with the photo's ``index``, ``photo`` and ``camera`` names, and the ``width``
+    and ``height`` of its file, whose aspect the pictures have but for rounding.
     """
 
     def __init__(self, folder: Path, announce: Callable[..., None], photo: str = "") -> None:
@@ -90,7 +91,8 @@ class LivePreview:
         photo = run.scene.photos[index]
         target, fitted = (run.displayed(part, index).cpu().numpy() for part in (run.wanted(level, index), picture))
         write_preview(self._folder, index, target, fitted)
-        self._announce(index=index, photo=photo.name, camera=photo.camera)
+        width, height = photo.full_size or (picture.shape[1], picture.shape[0])
+        self._announce(index=index, photo=photo.name, camera=photo.camera, width=width, height=height)
         ended = time.monotonic()
         self.spent += ended - began
         self._due = began + INTERVAL

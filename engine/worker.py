@@ -5,7 +5,7 @@ Run by path, by whatever Python has torch and Warp, from whatever folder the ext
 stdout, one JSON object a line; the log goes to stderr:
 
 ``{"type": "progress", "iteration", "iterations", "stage", "loss", "rate", "seconds_left"}``
-``{"type": "preview", "index", "photo", "camera"}``     new pictures of a photo, see engine/preview.py
+``{"type": "preview", "index", "photo", "camera", "width", "height"}``   new pictures of a photo, see engine/preview.py
 ``{"type": "paused", "paused"}``                        it waits, or goes on
 ``{"type": "warning", "message"}``
 ``{"type": "report", "path"}``                          the page
@@ -99,7 +99,8 @@ def _fit(folder: Path, resume: bool, control: _Control, send: Callable[..., None
     try:
         write_results(folder, result)
         for index, photo in enumerate(result.photos):
-            send(type="preview", index=index, photo=photo.name, camera=photo.camera)
+            height, width = photo.photo.shape[:2]
+            send(type="preview", index=index, photo=photo.name, camera=photo.camera, width=width, height=height)
         info = read_info(folder)
         page = write_report(Path(info.report_dir) if info and info.report_dir else folder, *load_job(folder), result)
         send(type="report", path=str(page))

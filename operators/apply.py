@@ -11,6 +11,7 @@ from ..bridge import session
 from ..bridge.write_result import write_result
 from ..engine.errors import LikenessError
 from ..engine.job import load_result
+from ..engine.runs import mark_applied
 from .run_state import run_state
 
 
@@ -32,10 +33,11 @@ class LIKENESS_OT_apply(bpy.types.Operator):
         state = run_state(context)
         try:
             result = load_result(Path(state.folder))
-            summary = write_result(session.scene_named(state.scene), result)
+            summary = write_result(session.scene_named(state.scene, state.scene_uid), result)
         except LikenessError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
+        mark_applied(Path(state.folder))
         for note in summary.notes:
             self.report({"WARNING"}, f"{note.datablock}: {note.message}")
         changed = [*summary.materials, *summary.lights, *([summary.world] if summary.world else [])]
