@@ -22,11 +22,11 @@ def current_scene() -> bpy.types.Scene:
     return bpy.context.scene
 
 
-def scene_uid(scene: bpy.types.Scene) -> str:
-    """The identity of a scene, given to it now if it had none; copies of the scene get another one."""
+def scene_uid(scene: bpy.types.Scene, uid: str = "") -> str:
+    """The identity of a scene; one that has none gets ``uid``, or a new one. Copies of the scene get another."""
     stored = settings(scene)
     if not stored.uid:
-        stored.uid = uuid.uuid4().hex
+        stored.uid = uid or uuid.uuid4().hex
     for other in bpy.data.scenes:
         if other != scene and settings(other).uid == stored.uid and not other.library:
             settings(other).uid = uuid.uuid4().hex

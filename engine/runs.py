@@ -40,6 +40,7 @@ class RunInfo:
     apply: bool = False  # write the result into the scene at the end
     report_dir: str = ""  # where the report goes; empty: into the job folder
     applied: bool = False  # the result is in the scene
+    done: float = 0.0  # share of the steps when it went on last
 
 
 @dataclass
@@ -93,7 +94,7 @@ def find_run(folder: Path) -> FoundRun | None:
     info = read_info(folder)
     if info is None:
         return None
-    done, finished = _last_words(folder)
+    done, finished = _last_words(folder, info.done)
     has_result = (folder / "result.json").is_file()
     return FoundRun(folder, info, done, (folder / CHECKPOINT).is_file(), has_result, finished and has_result)
 
@@ -128,9 +129,9 @@ def new_info(scene: str, uid: str, blend: str, apply: bool, report_dir: str) -> 
     return RunInfo(scene, uid, blend, time.time(), apply, report_dir)
 
 
-def _last_words(folder: Path) -> tuple[float, bool]:
-    """Share of the steps that are done, and whether the fit came to its end."""
-    done, finished = 0.0, False
+def _last_words(folder: Path, done: float) -> tuple[float, bool]:
+    """Share of the steps that are done (``done`` where nothing says), and whether the fit came to its end."""
+    finished = False
     for message in _tail(folder / MESSAGES):
         if message.get("type") == "progress":
             done, finished = message["iteration"] / max(message["iterations"], 1), False

@@ -148,6 +148,9 @@ class Running:
         self._killed_at = 0.0
         self._shown = ""
         _current.append(self)
+        if resume and has_checkpoint and found.done != self.info.done:
+            self.info.done = found.done  # messages begin anew
+            write_info(folder, self.info)
         show_run(context, found)
         state = run_state(context)
         state.running, state.phase, state.request = True, "RUNNING", "NONE"
@@ -247,7 +250,8 @@ class Running:
         if scene.name != self.info.scene:
             self.info.scene = state.scene = scene.name
             write_info(self.folder, self.info)
-        session.scene_uid(scene)  # a copy that was made meanwhile gets an identity of its own
+        # an undo may have taken the identity away, and a copy that was made meanwhile needs one of its own
+        session.scene_uid(scene, self.info.uid)
         photos, active = scene.likeness.photos, scene.likeness.active_photo
         name = photos[active].name if 0 <= active < len(photos) else ""
         if name and name != self._shown:

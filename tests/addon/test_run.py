@@ -95,7 +95,7 @@ def test_a_fit_then_what_is_in_the_queue(ready: bpy.types.Scene) -> None:
     bpy.ops.likeness.runs_refresh()
     assert not state.open_runs
     assert len(state.previews) == 0
-    with pytest.raises(RuntimeError, match="queue is empty|poll"):
+    with pytest.raises(RuntimeError, match="poll"):
         bpy.ops.likeness.queue_remove(index=0)
 
 
@@ -151,15 +151,6 @@ def test_discard(ready: bpy.types.Scene, tmp_path: Path) -> None:
     assert not folder.exists()
     assert not run_state(bpy.context).open_runs
     assert (tmp_path / "pot.blend").is_file()
-
-
-def test_a_scene_that_is_renamed_while_its_fit_runs_gets_the_result(ready: bpy.types.Scene) -> None:
-    queued()
-    ready.name = "Topf"
-    bpy.data.scenes.new("Scene")  # another one under the old name
-    running.hold(Path(run_state(bpy.context).queue[0].folder))
-    bpy.ops.likeness.fit(apply_when_done=False)  # then the queue
-    assert run_state(bpy.context).scene in ("Topf", "Scene")
 
 
 def test_scenes_are_found_again(addon: None) -> None:

@@ -121,7 +121,6 @@ def wait(condition: object, seconds: float = 120.0) -> Iterator[float]:
 def steps() -> Iterator[float]:
     OUT.mkdir(parents=True, exist_ok=True)
     os.environ["LIKENESS_JOBS"] = str(OUT / "jobs")
-    bpy.context.preferences.view.show_splash = False
     install()
     file = make_scene()
     view = area()
@@ -224,6 +223,7 @@ def steps() -> Iterator[float]:
     say("open runs", [item.text for item in state().open_runs])
 
 
+bpy.context.preferences.view.show_splash = False
 RUN = steps()
 
 
