@@ -72,6 +72,7 @@ class LIKENESS_OT_fit(bpy.types.Operator):
                 outcome = self._block(context)
                 following = running.next_in_queue(context)
                 if following is None:
+                    refresh_open_runs(context)
                     return outcome
                 self._run = running.Running(context, following, True, False)
         except LikenessError as error:

@@ -33,7 +33,13 @@ void main()
   gl_Position = ModelViewProjectionMatrix * vec4(position, 0.0, 1.0);
 }
 """
+# The viewport's target encodes what is written as sRGB; display values are decoded so that they arrive unchanged.
 _FRAGMENT = """
+vec3 decoded(vec3 v)
+{
+  return mix(v / 12.92, pow((v + 0.055) / 1.055, vec3(2.4)), step(0.04045, v));
+}
+
 void main()
 {
   vec4 p = texture(photo, uv);
@@ -54,7 +60,7 @@ void main()
       color = vec4(1.0);
     }
   }
-  result = vec4(color.rgb, color.a * opacity);
+  result = vec4(decoded(color.rgb), color.a * opacity);
 }
 """
 

@@ -25,6 +25,7 @@ from pathlib import Path
 import addon_utils
 import bpy
 import numpy as np
+from bpy_extras.view3d_utils import location_3d_to_region_2d
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = Path(os.environ.get("GUI_OUT") or ROOT / "out" / "gui")
@@ -77,6 +78,8 @@ def call(name: str, *how: str, **properties: object) -> set[str]:
 def install() -> None:
     """The checkout as an extension, from a repository of its own."""
     repos = bpy.context.preferences.extensions.repos
+    for repo in [repo for repo in repos if repo.module.startswith("likeness_test")]:  # of an earlier run
+        repos.remove(repo)
     repos.new(name="Likeness Test", module="likeness_test", custom_directory=str(ROOT.parent))
     assert addon_utils.enable(NAME, default_set=True) is not None, NAME
     bpy.context.preferences.addons[NAME].preferences.python = ENGINE
@@ -105,7 +108,8 @@ def make_scene() -> Path:
     bpy.data.images.remove(image)
     call("photo_add", "EXEC_DEFAULT", filepath=str(OUT / "photo.png"), camera="Camera")
     settings = scene.likeness
-    settings.resolution, settings.texture_size, settings.device = 512, 512, "cpu"
+    settings.resolution, settings.texture_size, settings.device = 384, 256, "cpu"
+    settings.iterations = 120
     file = OUT / "cube.blend"
     bpy.ops.wm.save_as_mainfile(filepath=str(file))
     return file
@@ -118,18 +122,59 @@ def wait(condition: object, seconds: float = 120.0) -> Iterator[float]:
         yield 0.1
 
 
+def show_sidebar() -> Iterator[float]:
+    area().spaces.active.show_region_ui = True
+    yield 1.0
+    next(region for region in area().regions if region.type == "UI").active_panel_category = "Likeness"
+    yield 1.0
+
+
+def same_colours() -> None:
+    """What the screen shows of the photo is what the file holds, pixel for pixel but for their size."""
+    screen = bpy.data.images.load(str(OUT / "02_photo.png"))
+    photo = bpy.data.images.load(str(OUT / "photo.png"))
+    values = {}
+    for image in (screen, photo):
+        image.colorspace_settings.name = "Non-Color"
+        values[image] = np.empty(len(image.pixels), np.float32)
+        image.pixels.foreach_get(values[image])
+        values[image] = values[image].reshape(image.size[1], image.size[0], 4)[..., :3]
+    with context():
+        window, view = bpy.context.window_manager.windows[0], area()
+        region = bpy.context.region
+        scene = bpy.context.scene
+        frame = scene.camera.data.view_frame(scene=scene)
+        places = [
+            location_3d_to_region_2d(region, view.spaces.active.region_3d, scene.camera.matrix_world @ corner)
+            for corner in frame
+        ]
+    left, right = min(p.x for p in places) + region.x, max(p.x for p in places) + region.x
+    low, high = min(p.y for p in places) + region.y, max(p.y for p in places) + region.y
+    assert window.height == screen.size[1]
+    worst = 0.0
+    for x, y in ((0.05, 0.05), (0.5, 0.8), (0.36, 0.65), (0.63, 0.3), (0.38, 0.35), (0.9, 0.9), (0.3, 0.2)):
+        row, column = int(low + y * (high - low)), int(left + x * (right - left))
+        there = int(y * photo.size[1]), int(x * photo.size[0])
+        means = [
+            values[image][i - 4 : i + 5, j - 4 : j + 5].mean((0, 1))
+            for image, (i, j) in ((screen, (row, column)), (photo, there))
+        ]
+        worst = max(worst, float(np.abs(means[0] - means[1]).max()))
+    say("worst difference from the photo's values", round(worst * 255, 2), "of 255")
+    assert worst < 4 / 255
+    bpy.data.images.remove(screen)
+    bpy.data.images.remove(photo)
+
+
 def steps() -> Iterator[float]:
     OUT.mkdir(parents=True, exist_ok=True)
     os.environ["LIKENESS_JOBS"] = str(OUT / "jobs")
     install()
     file = make_scene()
     view = area()
-    view.spaces.active.show_region_ui = True
     view.spaces.active.shading.type = "SOLID"
     view.spaces.active.region_3d.view_perspective = "CAMERA"
-    yield 1.0
-    next(region for region in view.regions if region.type == "UI").active_panel_category = "Likeness"
-    yield 1.0
+    yield from show_sidebar()
     shot("00_idle")
 
     call("fit")
@@ -142,6 +187,8 @@ def steps() -> Iterator[float]:
         view.tag_redraw()
         yield 0.5
         shot(f"02_{mode.lower()}")
+        if mode == "PHOTO":
+            same_colours()
     overlay().mode = "FIT"
     say("slowest tick", state().slowest_tick, "ms at", state().text)
 
@@ -178,7 +225,8 @@ def steps() -> Iterator[float]:
     yield 2.0
     assert not state().running
     area().spaces.active.region_3d.view_perspective = "CAMERA"
-    yield 3.0
+    yield from show_sidebar()
+    yield 2.0
     call("runs_refresh")
     say("open runs", [item.text for item in state().open_runs])
     assert len(state().open_runs) == 1
