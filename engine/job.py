@@ -62,6 +62,11 @@ def load_job(folder: Path) -> tuple[Scene, FitSettings]:
     return scene, settings
 
 
+def load_settings(folder: Path) -> FitSettings:
+    """The settings alone, without reading the scene. Raises SceneError."""
+    return _value(FitSettings, _load_json(folder, JOB), "settings", {}, folder)
+
+
 def save_result(folder: Path, result: FitResult) -> None:
     """Write ``result`` into ``folder``. Raises OutputError."""
     _save(folder, RESULT, {"result": result})
@@ -128,21 +133,33 @@ def _write_arrays(file: BinaryIO, arrays: dict[str, np.ndarray]) -> None:
 
 
 def _load(folder: Path, name: str) -> Generator[None, None, tuple[dict[str, Any], dict[str, np.ndarray]]]:
-    file = folder / f"{name}.json"
+    data = _load_json(folder, name)
+    arrays = {}
     try:
-        data = json.loads(file.read_bytes())
         with open(folder / f"{name}.npz", "rb") as npz, np.load(npz, allow_pickle=False) as stored:
-            arrays = {}
             for key in stored.files:
                 arrays[key] = stored[key]
                 yield
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise _damaged(folder, name, error) from error
+    return data, arrays
+
+
+def _load_json(folder: Path, name: str) -> dict[str, Any]:
+    file = folder / f"{name}.json"
+    try:
+        data = json.loads(file.read_bytes())
     except FileNotFoundError:
         raise SceneError(f'"{folder}" is not a folder of a Likeness run: it has no {file.name}.') from None
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise SceneError(f'"{file}" is damaged ({error}); run the fit anew.') from error
+    except (OSError, ValueError) as error:
+        raise _damaged(folder, name, error) from error
     if not isinstance(data, dict) or data.get("likeness") != FORMAT:
         raise SceneError(f'"{file}" was written by another version of Likeness; run the fit anew.')
-    return data, arrays
+    return data
+
+
+def _damaged(folder: Path, name: str, error: Exception) -> SceneError:
+    return SceneError(f'"{folder / name}.json" is damaged ({error}); run the fit anew.')
 
 
 def _value(kind: type[T], data: dict[str, Any], key: str, arrays: dict[str, np.ndarray], folder: Path) -> T:

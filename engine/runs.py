@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from .errors import OutputError
 from .files import write_atomic
 from .job import CHECKPOINT
 from .locks import is_locked
@@ -39,7 +40,7 @@ class RunInfo:
     started: float = 0.0  # seconds since the epoch
     apply: bool = False  # write the result into the scene at the end
     report_dir: str = ""  # where the report goes; empty: into the job folder
-    applied: bool = False  # the result is in the scene
+    settled: bool = False  # the result is in the scene, or there never was anything to keep
     done: float = 0.0  # share of the steps when it went on last
 
 
@@ -81,12 +82,13 @@ def read_info(folder: Path) -> RunInfo | None:
     return RunInfo(**{field.name: data[field.name] for field in fields(RunInfo) if field.name in data})
 
 
-def mark_applied(folder: Path) -> None:
-    """The result is in the scene: the run needs no more attention."""
+def settle(folder: Path) -> None:
+    """The run needs no more attention, see RunInfo."""
     info = read_info(folder)
-    if info is not None and not info.applied:
-        info.applied = True
-        write_info(folder, info)
+    if info is not None and not info.settled:
+        info.settled = True
+        with suppress(OutputError):  # a run that is offered once too often does no harm
+            write_info(folder, info)
 
 
 def find_run(folder: Path) -> FoundRun | None:

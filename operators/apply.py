@@ -11,7 +11,7 @@ from ..bridge import session
 from ..bridge.write_result import write_result
 from ..engine.errors import LikenessError
 from ..engine.job import load_result
-from ..engine.runs import mark_applied
+from ..engine.runs import settle
 from .run_state import run_state
 
 
@@ -37,7 +37,7 @@ class LIKENESS_OT_apply(bpy.types.Operator):
         except LikenessError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        mark_applied(Path(state.folder))
+        settle(Path(state.folder))
         for note in summary.notes:
             self.report({"WARNING"}, f"{note.datablock}: {note.message}")
         changed = [*summary.materials, *summary.lights, *([summary.world] if summary.world else [])]

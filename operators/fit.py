@@ -196,9 +196,10 @@ class LIKENESS_OT_fit(bpy.types.Operator):
         return bpy.ops.likeness.apply("EXEC_DEFAULT", True)
 
     def _record(self, run: running.Running, result: FitResult) -> None:
-        """The run is over and its result is on disk: who keeps a history writes it here.
+        """The run is over and its result is on disk: the place to write a history.
 
-        Raises SceneError where the scene is gone.
+        That wants the scene below, ``run.folder``, ``engine.job.load_settings(run.folder)`` and ``result``. Raises
+        SceneError where the scene is gone.
         """
         run.scene()
 

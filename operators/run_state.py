@@ -160,7 +160,7 @@ def refresh_open_runs(context: bpy.types.Context) -> None:
     opened = session.open_file()
     for run in idle_runs(preferences.jobs_folder()):
         ours = session.has_scene(run.info.uid) or (opened is not None and run.info.blend == str(opened))
-        if run.info.applied or not ours or str(run.folder) == state.folder:
+        if run.info.settled or not ours or str(run.folder) == state.folder:
             continue
         item = state.open_runs.add()
         item.folder, item.scene, item.text = str(run.folder), run.info.scene, run.sentence()

@@ -22,7 +22,7 @@ from ..engine.job import CHECKPOINT, RESULT, load_result_in_steps, save_job
 from ..engine.locks import FileLock
 from ..engine.preview import preview_path
 from ..engine.result import FitResult, Progress
-from ..engine.runs import LOCK, RunInfo, find_run, new_info, prune, read_info, write_info
+from ..engine.runs import LOCK, RunInfo, find_run, new_info, prune, read_info, settle, write_info
 from .run_state import add_loss, run_state, show_run
 
 _PATIENCE = 1.0  # seconds that a cancelled worker has for its checkpoint before it is killed
@@ -102,7 +102,7 @@ def leave(context: bpy.types.Context) -> None:
     The worker sees the end of its stdin, and writes checkpoint and result by itself.
     """
     for run in list(_current):
-        run.worker.let_go()
+        run.leave()
         run.end(context)
     run_state(context).queue.clear()
     for folder in list(_held):
@@ -147,6 +147,7 @@ class Running:
         self._loader: Generator[None, None, FitResult] | None = None
         self._killed_at = 0.0
         self._shown = ""
+        self._left = False
         _current.append(self)
         if resume and has_checkpoint and found.done != self.info.done:
             self.info.done = found.done  # messages begin anew
@@ -188,8 +189,16 @@ class Running:
         state.running, state.phase, state.text, state.request = False, "IDLE", "", "NONE"
         state.paused = state.stopping = False
         state.has_result = (self.folder / f"{RESULT}.json").is_file()
-        state.stopped = not (self.worker.ended and not self.worker.cancelled)
+        finished = self.worker.ended and not self.worker.cancelled
+        state.stopped = not finished and (self.folder / CHECKPOINT).is_file()
+        if not state.stopped and not state.has_result and not self._left:
+            settle(self.folder)  # it failed, or was cancelled, before there was anything to keep
         state.report = self.worker.report
+
+    def leave(self) -> None:
+        """Let the worker end by itself, after checkpoint and result."""
+        self._left = True
+        self.worker.let_go()
 
     def scene(self) -> bpy.types.Scene:
         """The scene that the run was started from. Raises SceneError where it is gone."""

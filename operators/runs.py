@@ -93,6 +93,26 @@ class _OnAFolder:
     )
 
 
+class LIKENESS_OT_run_resume(_OnAFolder, bpy.types.Operator):
+    """Go on with an interrupted fit, or put it into the queue while another one runs"""
+
+    bl_idname = "likeness.run_resume"
+    bl_label = "Resume"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        return bpy.ops.likeness.fit("INVOKE_DEFAULT", resume=True, folder=self.folder)
+
+
+class LIKENESS_OT_run_keep(_OnAFolder, bpy.types.Operator):
+    """Make a result of what an interrupted fit has reached, and fit no further"""
+
+    bl_idname = "likeness.run_keep"
+    bl_label = "Keep"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        return bpy.ops.likeness.fit("INVOKE_DEFAULT", keep=True, folder=self.folder)
+
+
 class LIKENESS_OT_run_show(_OnAFolder, bpy.types.Operator):
     """Make an earlier fit the one that Apply and Report are about"""
 
@@ -153,6 +173,8 @@ CLASSES = (
     LIKENESS_OT_stop,
     LIKENESS_OT_cancel,
     LIKENESS_OT_queue_remove,
+    LIKENESS_OT_run_resume,
+    LIKENESS_OT_run_keep,
     LIKENESS_OT_run_show,
     LIKENESS_OT_run_discard,
     LIKENESS_OT_runs_refresh,

@@ -65,20 +65,18 @@ def _draw_running(column: bpy.types.UILayout, state: Any) -> None:
 
 def _draw_open_runs(column: bpy.types.UILayout, state: Any) -> None:
     for item in state.open_runs:
-        box = column.box().column(align=True)
+        box = column.box()
+        lines = box.column(align=True)
         for number, part in enumerate(_lines(item.text)):
-            box.label(text=part, icon="BLANK1" if number else "RECOVER_LAST")
+            lines.label(text=part, icon="BLANK1" if number else "RECOVER_LAST")
         row = box.row(align=True)
         if item.can_resume:
-            again = row.operator("likeness.fit", text="Resume" if item.has_checkpoint else "Start", icon="FRAME_NEXT")
-            again.resume = True
-            again.folder = item.folder
+            text = "Resume" if item.has_checkpoint else "Start"
+            row.operator("likeness.run_resume", text=text, icon="FRAME_NEXT").folder = item.folder
         if item.has_result:
             row.operator("likeness.run_show", text="Show", icon="HIDE_OFF").folder = item.folder
         elif item.has_checkpoint:
-            keep = row.operator("likeness.fit", text="Keep", icon="FILE_TICK")
-            keep.keep = True
-            keep.folder = item.folder
+            row.operator("likeness.run_keep", text="Keep", icon="FILE_TICK").folder = item.folder
         row.operator("likeness.run_discard", icon="TRASH").folder = item.folder
 
 

@@ -236,9 +236,12 @@ def test_cancel_is_done_within_a_second_even_if_the_worker_is_deaf(ready: bpy.ty
     run.end(bpy.context)
     assert run.worker._process.wait(5) != 0
     state = run_state(bpy.context)
-    assert state.stopped
+    assert not state.stopped, "there is nothing to go on from"
     assert not state.has_result
     assert not state.running
+    state.folder = ""
+    bpy.ops.likeness.runs_refresh()
+    assert not state.open_runs, "and nothing to offer"
 
 
 def test_a_job_folder_that_is_gone_is_an_error_message(ready: bpy.types.Scene, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from likeness.engine.errors import CancelledError, LikenessError
 from likeness.engine.job import CHECKPOINT, load_result
 from likeness.engine.locks import FileLock, is_locked
 from likeness.engine.result import FitResult, Progress
-from likeness.engine.runs import LOCK, RunInfo, find_run, idle_runs, mark_applied, prune, write_info
+from likeness.engine.runs import LOCK, RunInfo, find_run, idle_runs, prune, settle, write_info
 from tests.engine.test_worker import LONG, ROOT, drive, make_job
 
 
@@ -172,11 +172,11 @@ def test_what_is_found_and_what_is_kept(tmp_path: Path) -> None:
     run = find_run(tmp_path / "open0")
     assert run is not None
     assert run.sentence() == 'The fit of an unsaved file, scene "Scene", was interrupted at 43%'
-    mark_applied(tmp_path / "done3")
+    settle(tmp_path / "done3")
     run = find_run(tmp_path / "done3")
     assert run is not None
     assert run.finished
-    assert run.info.applied
+    assert run.info.settled
 
 
 def test_a_lock_waits_for_its_holder(tmp_path: Path) -> None:

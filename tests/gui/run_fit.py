@@ -129,9 +129,9 @@ def show_sidebar() -> Iterator[float]:
     yield 1.0
 
 
-def same_colours() -> None:
+def same_colours(shot_name: str) -> None:
     """What the screen shows of the photo is what the file holds, pixel for pixel but for their size."""
-    screen = bpy.data.images.load(str(OUT / "02_photo.png"))
+    screen = bpy.data.images.load(str(OUT / f"{shot_name}.png"))
     photo = bpy.data.images.load(str(OUT / "photo.png"))
     values = {}
     for image in (screen, photo):
@@ -187,8 +187,6 @@ def steps() -> Iterator[float]:
         view.tag_redraw()
         yield 0.5
         shot(f"02_{mode.lower()}")
-        if mode == "PHOTO":
-            same_colours()
     overlay().mode = "FIT"
     say("slowest tick", state().slowest_tick, "ms at", state().text)
 
@@ -210,8 +208,9 @@ def steps() -> Iterator[float]:
         bpy.ops.ed.undo_push(message="a step")
         bpy.ops.ed.undo()
         bpy.ops.ed.redo()
-    began = time.time()
     press_escape()
+    yield from wait(lambda: state().phase != "RUNNING", 10)
+    began = time.time()
     yield from wait(lambda: not state().running, 3)
     say("cancelled after", round(time.time() - began, 2), "s")
     yield 0.5
@@ -246,6 +245,7 @@ def steps() -> Iterator[float]:
     view.tag_redraw()
     yield 0.5
     shot("08_photo_at_the_end")
+    same_colours("08_photo_at_the_end")
     overlay().mode, overlay().opacity = "DIFFERENCE", 0.5
     view.spaces.active.region_3d.view_perspective = "PERSP"
     overlay().inset = True
