@@ -200,8 +200,9 @@ def _run_in_worker(
             if stop() and not asked:
                 worker.cancel()
                 asked = True
-        assert worker.result is not None
-        return worker.result
+        result = worker.result
+        assert result is not None
+        return result
     finally:
         worker.close()
 

@@ -199,13 +199,21 @@ def engine_python() -> str:
     return python
 
 
-def new_job_folder() -> Path:
-    """An empty folder for a fit, below the add-on's own folder; below Blender's temporary one where it has none."""
+def jobs_folder() -> Path:
+    """Where fits are kept: LIKENESS_JOBS, the add-on's own folder, or Blender's temporary one where it has none."""
+    chosen = os.environ.get("LIKENESS_JOBS")
+    if chosen:
+        Path(chosen).mkdir(parents=True, exist_ok=True)
+        return Path(chosen)
     try:
-        parent = bpy.utils.extension_path_user(__package__, path="jobs", create=True)
+        return Path(bpy.utils.extension_path_user(__package__, path="jobs", create=True))
     except ValueError:  # not installed as an extension, as with the bpy module
-        parent = bpy.app.tempdir
-    return Path(tempfile.mkdtemp(prefix="fit-", dir=parent))
+        return Path(bpy.app.tempdir)
+
+
+def new_job_folder() -> Path:
+    """An empty folder for a fit."""
+    return Path(tempfile.mkdtemp(prefix="fit-", dir=jobs_folder()))
 
 
 def _addon_preferences() -> Any:

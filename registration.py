@@ -25,11 +25,13 @@ from .operators import (
     preflight,
     report,
     run_state,
+    running,
+    runs,
 )
 from .operators import targets as targets_operators
 from .panels import fit as fit_panel
 from .panels import history as history_panel
-from .panels import photo_list, settings, targets
+from .panels import overlay, overlay_panel, photo_list, settings, targets
 from .panels import photos as photos_panel
 from .panels import preflight as preflight_panel
 
@@ -45,7 +47,9 @@ MODULES = (
     photo_files,
     photo_camera,
     targets_operators,
+    running,
     fit,
+    runs,
     apply,
     before_after,
     history,
@@ -58,6 +62,8 @@ MODULES = (
     settings,
     preflight_panel,
     fit_panel,
+    overlay,
+    overlay_panel,
     history_panel,
 )
 CLASSES = tuple(cls for module in MODULES for cls in getattr(module, "CLASSES", ()))

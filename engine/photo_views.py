@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -150,9 +150,15 @@ class ViewCache:
             self._views.popitem(last=False)
         return cached
 
-    def gather(self, index: int, level: int, world: World, seed: int, counts: SampleCounts) -> CachedView:
-        """A view with other sample counts, sampled at the pixels' centres; it is not kept."""
-        return self._gather(self._photos[index].level(level), (0.0, 0.0), world, seed, counts)
+    def gather(
+        self, index: int, level: int, world: World, seed: int, counts: SampleCounts, everywhere: bool = False
+    ) -> CachedView:
+        """A view with other sample counts, sampled at the pixels' centres; it is not kept.
+
+        `everywhere`: also the cells that the fit does not look at.
+        """
+        shown = self._photos[index].level(level)
+        return self._gather(replace(shown, wanted=None) if everywhere else shown, (0.0, 0.0), world, seed, counts)
 
     def _gather(
         self, level: Level, offset: tuple[float, float], world: World, seed: int, counts: SampleCounts
