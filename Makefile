@@ -50,6 +50,7 @@ lint: $(VENV)
 lock: $(VENV)
 	scripts/lock.sh $(PY) > requirements.lock.new
 	mv requirements.lock.new requirements.lock
+	$(PY) scripts/lock_engine.py
 
 clean:
 	rm -rf .venv .bpy .cache dist build out likeness.egg-info

@@ -138,9 +138,9 @@ def add_photos(
 
 def choose_settings(blender_scene: bpy.types.Scene, targets: Iterable[str], **given: Any) -> FitSettings:
     """The scene's own settings with what was given in their place; None counts as not given. Raises UsageError."""
-    from .bridge import photo_list
+    from .bridge.fit_settings import read_fit_settings
 
-    settings = photo_list.read_fit_settings(blender_scene)
+    settings = read_fit_settings(blender_scene)
     settings.targets = [parse_target(text) for text in targets] or settings.targets
     for name, value in given.items():
         if value is not None:
@@ -200,8 +200,9 @@ def _run_in_worker(
             if stop() and not asked:
                 worker.cancel()
                 asked = True
-        assert worker.result is not None
-        return worker.result
+        result = worker.result
+        assert result is not None
+        return result
     finally:
         worker.close()
 

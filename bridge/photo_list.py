@@ -16,9 +16,10 @@ import numpy as np
 
 from .. import properties
 from ..engine.errors import SceneError
-from ..engine.result import SCENE_TARGETS, TARGETS, FitSettings, Target
 from ..engine.scene import Photo
 from .notes import Notes
+from .photo_files import absolute_path, stored_path
+from .read_camera import camera_keys
 
 _LINEAR_SUFFIXES = {".exr", ".hdr"}
 _REMEDY = "Choose one in the photo list, or disable the photo"
@@ -44,22 +45,22 @@ def camera_object(scene: bpy.types.Scene, name: str) -> bpy.types.Object:
     raise SceneError(f'Scene "{scene.name}": {what}. Its cameras are {available}')
 
 
-def stored_path(path: str) -> str:
-    """A path as the .blend keeps it: relative to a saved file on the same drive, absolute otherwise."""
-    if path.startswith("//"):
-        return path
-    absolute = os.path.abspath(os.path.expanduser(path))
-    if not bpy.data.filepath:
-        return absolute
-    try:
-        return bpy.path.relpath(absolute)
-    except ValueError:  # another drive
-        return absolute
+def usable_camera(scene: bpy.types.Scene, item: Any) -> bpy.types.Object:
+    """The camera of a photo of the list. Raises :class:`SceneError` where it has none that is in the scene."""
+    problem = camera_problem(scene, item)
+    if problem:
+        raise SceneError(f'photo "{item.name}" has {problem}. {_REMEDY}')
+    return item.camera
 
 
-def absolute_path(path: str) -> str:
-    """The file that a stored path names."""
-    return os.path.normpath(bpy.path.abspath(path))
+def camera_problem(scene: bpy.types.Scene, item: Any) -> str:
+    """What is wrong with the camera of a photo, "" where nothing is.
+
+    A camera that is deleted in the 3D View lives on as long as a photo points to it, outside of the scene.
+    """
+    if item.camera is None:
+        return "no camera"
+    return "" if scene in item.camera.users_scene else f'the camera "{item.camera.name}", which is not in the scene'
 
 
 def add_photo(
@@ -83,11 +84,11 @@ def add_photo(
     item = next((item for item in listed if item.camera == camera and absolute_path(item.path) == wanted), None)
     if item is None:
         item = listed.add()
-        item.name = _unique_name(listed, os.path.splitext(os.path.basename(path))[0])
+        item.name = unique_name(listed, os.path.splitext(os.path.basename(path))[0])
     item.camera = camera
     item.path = stored_path(path)
     if mask is not None:
-        item.mask_path = stored_path(mask)
+        _set_mask(item, mask)
     item.enabled = enabled
     if weight is not None:
         item.weight = weight
@@ -105,61 +106,56 @@ def set_mask(scene: bpy.types.Scene, camera_name: str, path: str | None) -> None
     if not items:
         raise SceneError(f'camera "{camera_name}" has a mask but no photo. Add its photo first')
     for item in items:
-        item.mask_path = stored_path(path) if path else ""
+        _set_mask(item, path)
+
+
+def _set_mask(item: Any, path: str | None) -> None:
+    item.mask_path = stored_path(path) if path else ""
+    if item.mask_source not in ("AUTO", "FILE") or not path:
+        item.mask_source = "AUTO"
 
 
 def read_photos(scene: bpy.types.Scene, notes: Notes | None = None) -> list[Photo]:
     """All photos of the list with absolute paths; ``pixels`` are loaded by the engine.
 
-    A disabled entry without camera or file is left out; an enabled one raises :class:`SceneError`, or is left out with
-    an error note where ``notes`` is given.
+    A disabled entry without usable camera or file is left out; an enabled one raises :class:`SceneError`, or is left
+    out with an error note where ``notes`` is given.
     """
     photos = []
+    keys = camera_keys(scene)
     for number, item in enumerate(settings(scene).photos, 1):
-        broken = "no camera" if item.camera is None else "no file" if not item.path else ""
+        broken = camera_problem(scene, item) or ("" if item.path else "no file")
+        of_object = item.mask_source == "OBJECT"
+        if of_object and item.mask_object is None:
+            broken = broken or "no mask object"
         if broken:
             if item.enabled and notes is None:
                 raise SceneError(f'photo {number} "{item.name}" of scene "{scene.name}" has {broken}. {_REMEDY}')
             if item.enabled and notes is not None:
                 notes.error(f'Photo "{item.name}"', f"has {broken} and is left out. {_REMEDY}")
             continue
+        from_file = item.mask_source in ("AUTO", "FILE")
         suffix = os.path.splitext(item.path)[1].lower()
         photos.append(
             Photo(
-                camera=item.camera.name,
+                camera=keys[item.camera],
                 path=absolute_path(item.path),
-                mask_path=absolute_path(item.mask_path) if item.mask_path else None,
+                mask_path=absolute_path(item.mask_path) if item.mask_path and from_file else None,
                 name=item.name or os.path.splitext(os.path.basename(item.path))[0],
                 enabled=bool(item.enabled),
                 weight=float(item.weight),
                 exposure=float(item.exposure),
                 white_balance=np.array(item.white_balance, np.float32),
                 domain="linear" if suffix in _LINEAR_SUFFIXES else "display",
+                use_alpha=item.mask_source not in ("NONE", "FILE"),
+                mask_object=item.mask_object.name_full if of_object else "",
             )
         )
     return photos
 
 
-def read_fit_settings(scene: bpy.types.Scene) -> FitSettings:
-    """The targets and settings of the sidebar as a request to the engine."""
-    stored = settings(scene)
-    chosen = stored.targets
-    targets = []
-    for kind in TARGETS:
-        if getattr(chosen, kind):
-            only = chosen.light if kind == "lights" else None if kind in SCENE_TARGETS else chosen.material
-            targets.append(Target(kind, only.name_full if only is not None else None))
-    return FitSettings(
-        targets=targets,
-        iterations=stored.iterations,
-        resolution=stored.resolution,
-        texture_size=stored.texture_size,
-        device=stored.device,
-        seed=stored.seed,
-    )
-
-
-def _unique_name(listed: Any, stem: str) -> str:
+def unique_name(listed: Any, stem: str) -> str:
+    """A name that no photo of the list has."""
     taken = {item.name for item in listed}
     if stem not in taken:
         return stem

@@ -7,6 +7,8 @@ be rendered through; an object outside the view layer is not evaluated.
 
 from __future__ import annotations
 
+from collections import Counter
+
 import bpy
 import numpy as np
 
@@ -18,16 +20,13 @@ from .notes import Notes, label
 def read_cameras(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, notes: Notes) -> dict[str, Camera]:
     """All perspective and orthographic cameras by object name."""
     cameras: dict[str, Camera] = {}
-    for obj in scene.objects:
-        if obj.type != "CAMERA":
-            continue
+    for obj, key in camera_keys(scene).items():
         data = obj.data
         if data.type not in {"PERSP", "ORTHO"}:
             notes.ignored(obj, f"{data.type.title()} cameras are not supported; it cannot take a photo")
             continue
         if data.dof.use_dof:
             notes.ignored(data, "depth of field is left out; everything is sharp")
-        key = obj.name if obj.name not in cameras else obj.name_full
         cameras[key] = Camera(
             name=key,
             matrix=_matrix_without_scale(obj, depsgraph),
@@ -43,6 +42,14 @@ def read_cameras(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, notes: 
             clip_end=float(data.clip_end),
         )
     return cameras
+
+
+def camera_keys(scene: bpy.types.Scene) -> dict[bpy.types.Object, str]:
+    """The scene's camera objects with their keys in ``Scene.cameras``: their names; full names where two are called
+    the same, of which at most one is local."""
+    cameras = [obj for obj in scene.objects if obj.type == "CAMERA"]
+    count = Counter(obj.name for obj in cameras)
+    return {obj: obj.name if count[obj.name] == 1 else obj.name_full for obj in cameras}
 
 
 def _matrix_without_scale(obj: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> np.ndarray:

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 
 import bpy
 
 from ..engine.errors import SceneError
+from .photo_list import settings
 
 
 def open_file() -> Path | None:
@@ -20,12 +22,34 @@ def current_scene() -> bpy.types.Scene:
     return bpy.context.scene
 
 
-def scene_named(name: str) -> bpy.types.Scene:
-    """The scene of that name: pointers to it die with every undo. Raises SceneError where it is gone."""
-    scene = bpy.data.scenes.get(name)
-    if scene is None:
-        raise SceneError(f'Scene "{name}" is no longer in the file; undo its removal and apply again.')
-    return scene
+def scene_uid(scene: bpy.types.Scene, uid: str = "") -> str:
+    """The identity of a scene; one that has none gets ``uid``, or a new one. Copies of the scene get another."""
+    stored = settings(scene)
+    if not stored.uid:
+        stored.uid = uid or uuid.uuid4().hex
+    for other in bpy.data.scenes:
+        if other != scene and settings(other).uid == stored.uid and not other.library:
+            settings(other).uid = uuid.uuid4().hex
+    return stored.uid
+
+
+def has_scene(uid: str) -> bool:
+    """Whether a scene of the open file has this identity."""
+    return bool(uid) and any(settings(scene).uid == uid for scene in bpy.data.scenes)
+
+
+def scene_named(name: str, uid: str = "") -> bpy.types.Scene:
+    """The scene of that name, or of that identity where one is given: pointers to it die with every undo.
+
+    A scene that was renamed is found. Raises SceneError where it is gone, and where another scene took its name.
+    """
+    same = [scene for scene in bpy.data.scenes if uid and settings(scene).uid == uid]
+    named = bpy.data.scenes.get(name)
+    if named is not None and (named in same or not uid or not settings(named).uid):
+        return named  # without an identity: an undo went back to before it had one
+    if len(same) == 1 and named is None:
+        return same[0]
+    raise SceneError(f'Scene "{name}" is no longer in the file; undo its removal and apply again.')
 
 
 def require_object_mode() -> None:

@@ -51,13 +51,18 @@ def check_material(name: str) -> MaterialTarget:
         raise SceneError(f"{label(material)} is linked from another file. Make it local to fit it")
     if material.override_library is not None:
         raise SceneError(f"{label(material)} is a library override, which keeps no nodes. Make it local to fit it")
-    output = surface_output(material.node_tree) if uses_nodes(material) else None
-    principled = _principled_behind(follow(output.inputs["Surface"])) if output is not None else None
+    principled = own_principled(material)
     if principled is None:
         raise SceneError(
             f"{label(material)} has no Principled BSDF of its own (outside node groups). Give it one to fit it"
         )
     return MaterialTarget(material, principled)
+
+
+def own_principled(material: bpy.types.Material) -> bpy.types.Node | None:
+    """The Principled BSDF outside of node groups that a render of the material shows, None where there is none."""
+    output = surface_output(material.node_tree) if uses_nodes(material) else None
+    return _principled_behind(follow(output.inputs["Surface"])) if output is not None else None
 
 
 def _principled_behind(source: Source) -> bpy.types.Node | None:

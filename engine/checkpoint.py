@@ -12,8 +12,7 @@ import torch
 
 from .errors import UsageError
 from .files import atomic_path
-
-FILE_NAME = "checkpoint.pt"
+from .job import CHECKPOINT
 
 
 @dataclass
@@ -34,13 +33,13 @@ def save_checkpoint(run_dir: Path, checkpoint: Checkpoint) -> None:
     """Write atomically: an interrupted write leaves the older checkpoint. Raises OutputError."""
     run_dir.mkdir(parents=True, exist_ok=True)
     content = dict(vars(checkpoint))
-    with atomic_path(run_dir / FILE_NAME) as temporary:
+    with atomic_path(run_dir / CHECKPOINT) as temporary:
         torch.save(content, temporary)
 
 
 def load_checkpoint(run_dir: Path, fingerprint: dict[str, object]) -> Checkpoint:
     """Read the checkpoint of a run. Raises UsageError where there is none, or it belongs to another fit."""
-    path = run_dir / FILE_NAME
+    path = run_dir / CHECKPOINT
     if not path.is_file():
         raise UsageError(f'There is no checkpoint in "{run_dir}" to resume from; start the fit without --resume')
     try:

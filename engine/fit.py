@@ -12,7 +12,8 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -25,6 +26,7 @@ from .first_guess import balance_light
 from .losses import material_prior, photo_loss, scene_prior
 from .outcome import build_result, coverage_weights
 from .parameters import Parameters, names_by_kind
+from .photo_masks import apply_object_masks
 from .photo_views import CachedView, Level, PhotoPyramid, ViewCache, predict
 from .photos import load_photo
 from .preflight import preflight
@@ -42,12 +44,20 @@ BLOCKS = 8
 STEPS = {"textures": 0.02, "light_log": 0.04, "environment_log": 0.06, "strength_log": 0.04, "exposure": 0.02,
          "white_balance_log": 0.01}  # fmt: skip
 CHECKPOINT_SECONDS = 30.0
+# The same where a picture is only looked at while the fit goes on.
+QUICK = SampleCounts(light=2, environment=2, bsdf=4, bounces=1)
 
 
 def fit(
-    scene: Scene, settings: FitSettings, run_dir: Path | None = None, resume: bool = False
+    scene: Scene,
+    settings: FitSettings,
+    run_dir: Path | None = None,
+    resume: bool = False,
+    watch: Callable[[FitRun, int, torch.Tensor], None] | None = None,
 ) -> Generator[Progress, None, FitResult]:
     """Fit the targets of `settings` to the enabled photos of `scene`; yields Progress, returns the FitResult.
+
+    `watch` is given each picture that the fit renders, and the number of its photo: see preview.LivePreview.
 
     Throw CancelledError into the generator to stop: it saves a checkpoint into `run_dir` and returns what was reached.
     With `resume` it goes on from the checkpoint in `run_dir`. Raises named errors of errors.py for bad input, and
@@ -59,6 +69,7 @@ def fit(
     for photo in scene.photos:
         warnings += load_photo(photo, settings.resolution, transform.tone_curve)
     run = FitRun(scene, settings, run_dir, transform)
+    run.watch = watch
     run.warnings = warnings
     if resume and run_dir is not None:
         run.restore(load_checkpoint(run_dir, run.fingerprint()))
@@ -84,6 +95,7 @@ class FitRun:
         self.scene, self.settings, self.run_dir = scene, settings, run_dir
         self.device = resolve_device(settings.device)
         self.renderer = Renderer(scene, self.device)
+        apply_object_masks(self.renderer)
         self.photos = [PhotoPyramid(scene, photo, self.device) for photo in scene.photos]
         self.chosen = names_by_kind(settings.targets)
         scene_free = any(kind in SCENE_TARGETS for kind in self.chosen)
@@ -98,6 +110,7 @@ class FitRun:
         self.cache = ViewCache(self.renderer, self.photos, COUNTS)
         self.history: list[tuple[int, str, float]] = []
         self.warnings: list[str] = []
+        self.watch: Callable[[FitRun, int, torch.Tensor], None] | None = None
         self.seconds: dict[str, float] = {}
         self.iteration = 0
         self.iterations = sum(stage.blocks * stage.visits for stage in self.stages) * len(self.photos)
@@ -127,26 +140,46 @@ class FitRun:
 
     def steps(self) -> Generator[Progress, None, None]:
         """All remaining blocks."""
-        first_iteration, began = self.iteration, time.monotonic()
+        clock, done_before = _Clock(), self._work_done()
+        total = sum(stage.blocks * stage.visits * stage.work for stage in self.stages) * len(self.photos)
         while self._stage < len(self.stages):
             stage = self.stages[self._stage]
-            stage_began = time.monotonic()
+            stage_began = clock.seconds()
             if self._block == 0 and self._optimizer is None:
                 self._enter(stage)
             if self._optimizer is None:
                 self._optimizer = self._make_optimizer()
             while self._block < stage.blocks:
                 self._keep()
-                for loss in self._run_block(stage):
+                for inside, loss in enumerate(self._run_block(stage), 1):
                     self.iteration += 1
                     self.history.append((self.iteration, stage.name, loss))
-                    rate = (self.iteration - first_iteration) / max(time.monotonic() - began, 1e-6)
-                    left = (self.iterations - self.iteration) / max(rate, 1e-6)
-                    yield Progress(self.iteration, self.iterations, stage.name, loss, rate, left)
+                    # stages differ in the size of their pictures, so it is work that goes on evenly, not steps
+                    done = self._work_done(inside)
+                    speed = (done - done_before) / max(clock.seconds(), 1e-6)
+                    left = (total - done) / max(speed, 1e-6)
+                    progress = Progress(
+                        self.iteration, self.iterations, stage.name, loss, speed / stage.work, max(left, 0.0)
+                    )
+                    with clock.stopped():  # whoever drives the fit may let it wait
+                        yield progress
                 self._block += 1
             self._leave(stage)
-            self.seconds[stage.name] = self.seconds.get(stage.name, 0.0) + time.monotonic() - stage_began
+            self.seconds[stage.name] = self.seconds.get(stage.name, 0.0) + clock.seconds() - stage_began
             self._stage, self._block, self._optimizer = self._stage + 1, 0, None
+
+    def _work_done(self, inside: int = 0) -> float:
+        """Work of all steps so far, `inside` of them in the current block, see Stage.work."""
+        past = sum(stage.blocks * stage.visits * stage.work for stage in self.stages[: self._stage])
+        if self._stage == len(self.stages):
+            return past * len(self.photos)
+        stage = self.stages[self._stage]
+        return (past + self._block * stage.visits * stage.work) * len(self.photos) + inside * stage.work
+
+    @property
+    def level(self) -> int:
+        """By which power of two photos are shrunk at present."""
+        return self.stages[self._stage].level
 
     def _enter(self, stage: Stage) -> None:
         """Textures of the stage's size; what no photo sees is filled from what they see."""
@@ -222,7 +255,16 @@ class FitRun:
             value = data_loss.item()
             if not math.isfinite(value):
                 self._diverged()
+            if self.watch is not None:
+                self.watch(self, index, shown)
             yield value
+
+    @torch.no_grad()
+    def whole_picture(self, index: int) -> torch.Tensor:
+        """What photo `index` would show at the present level, also where the fit does not look."""
+        world = self.renderer.world()
+        cached = self.cache.gather(index, self.level, world, self.iteration, QUICK, everywhere=True)
+        return self._predicted(cached, index)
 
     def _predicted(self, cached: CachedView, index: int) -> torch.Tensor:
         """What photo `index` would show of the present scene, in the photo's domain."""
@@ -245,6 +287,12 @@ class FitRun:
         """The photo as `show` presents a render."""
         linear = self.scene.photos[index].domain == "linear"
         return torch.log1p(level.target.clamp(min=0)) if linear else level.target
+
+    def displayed(self, picture: torch.Tensor, index: int) -> torch.Tensor:
+        """What `show` or `wanted` returned, as display values in [0, 1]."""
+        if self.scene.photos[index].domain == "linear":
+            picture = self.view_transform(torch.expm1(picture))
+        return picture
 
     def _diverged(self) -> None:
         if self._last_good is not None:
@@ -278,3 +326,19 @@ class FitRun:
         self._optimizer = self._make_optimizer()
         self._optimizer.load_state_dict(checkpoint.optimizer)
         self.history, self.seconds = list(checkpoint.history), dict(checkpoint.seconds)
+
+
+class _Clock:
+    """Seconds since it was made, without those in which it was stopped."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    @contextmanager
+    def stopped(self) -> Generator[None, None, None]:
+        paused = time.monotonic()
+        yield
+        self._began += time.monotonic() - paused

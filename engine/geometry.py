@@ -40,7 +40,7 @@ class Geometry:
     tangents: np.ndarray  # [T, 3, 4]; zero where a mesh has no UVs
     uvs: np.ndarray  # [S, T, 3, 2]
     material: np.ndarray  # [T] int32 index into material_names
-    mesh_index: np.ndarray  # [T] int32 index into Scene.meshes
+    mesh_index: np.ndarray  # [T] int32 index into those of Scene.meshes that have triangles
     material_names: list[str]
     uv_slots: list[str | None]  # slot 0 is each mesh's active map (None)
     rays: RayTracer

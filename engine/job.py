@@ -7,6 +7,9 @@
     photos/                   copies, where the job must stand alone
     checkpoint.pt             state of the fit (engine.fit)
     result.json, result.npz   the outcome (save_result)
+    preview/000.npy           what each photo shows (engine.preview)
+    messages.jsonl, log.txt   what the worker said (engine.client)
+    run.json, run.lock        whose run it is (engine.runs)
 
 Photos are referred to by absolute path, or copied when the folder is to travel to another machine. Each pair of files
 is complete once its .json exists: the .json is written last, by a rename.
@@ -19,6 +22,7 @@ import json
 import os
 import shutil
 import zipfile
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -33,6 +37,7 @@ from .scene import Photo, Scene
 FORMAT = 1
 JOB = "job"
 RESULT = "result"
+CHECKPOINT = "checkpoint.pt"
 
 T = TypeVar("T")
 
@@ -47,7 +52,7 @@ def save_job(folder: Path, scene: Scene, settings: FitSettings, copy_photos: boo
 
 def load_job(folder: Path) -> tuple[Scene, FitSettings]:
     """The scene and settings that save_job wrote. Raises SceneError."""
-    data, arrays = _load(folder, JOB)
+    data, arrays = _at_once(_load(folder, JOB))
     scene = _value(Scene, data, "scene", arrays, folder)
     settings = _value(FitSettings, data, "settings", arrays, folder)
     for photo in scene.photos:
@@ -57,6 +62,11 @@ def load_job(folder: Path) -> tuple[Scene, FitSettings]:
     return scene, settings
 
 
+def load_settings(folder: Path) -> FitSettings:
+    """The settings alone, without reading the scene. Raises SceneError."""
+    return _value(FitSettings, _load_json(folder, JOB), "settings", {}, folder)
+
+
 def save_result(folder: Path, result: FitResult) -> None:
     """Write ``result`` into ``folder``. Raises OutputError."""
     _save(folder, RESULT, {"result": result})
@@ -64,8 +74,21 @@ def save_result(folder: Path, result: FitResult) -> None:
 
 def load_result(folder: Path) -> FitResult:
     """The result that save_result wrote. Raises SceneError."""
-    data, arrays = _load(folder, RESULT)
+    return _at_once(load_result_in_steps(folder))
+
+
+def load_result_in_steps(folder: Path) -> Generator[None, None, FitResult]:
+    """As load_result, one array at a time, for who must not be kept waiting."""
+    data, arrays = yield from _load(folder, RESULT)
     return _value(FitResult, data, "result", arrays, folder)
+
+
+def _at_once(steps: Generator[None, None, T]) -> T:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
 
 
 def _stored_photo(folder: Path, photo: Photo, index: int, copy: bool) -> Photo:
@@ -109,19 +132,34 @@ def _write_arrays(file: BinaryIO, arrays: dict[str, np.ndarray]) -> None:
                 np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-def _load(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _load(folder: Path, name: str) -> Generator[None, None, tuple[dict[str, Any], dict[str, np.ndarray]]]:
+    data = _load_json(folder, name)
+    arrays = {}
+    try:
+        with open(folder / f"{name}.npz", "rb") as npz, np.load(npz, allow_pickle=False) as stored:
+            for key in stored.files:
+                arrays[key] = stored[key]
+                yield
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise _damaged(folder, name, error) from error
+    return data, arrays
+
+
+def _load_json(folder: Path, name: str) -> dict[str, Any]:
     file = folder / f"{name}.json"
     try:
         data = json.loads(file.read_bytes())
-        with open(folder / f"{name}.npz", "rb") as npz, np.load(npz, allow_pickle=False) as stored:
-            arrays = {key: stored[key] for key in stored.files}
     except FileNotFoundError:
         raise SceneError(f'"{folder}" is not a folder of a Likeness run: it has no {file.name}.') from None
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise SceneError(f'"{file}" is damaged ({error}); run the fit anew.') from error
+    except (OSError, ValueError) as error:
+        raise _damaged(folder, name, error) from error
     if not isinstance(data, dict) or data.get("likeness") != FORMAT:
         raise SceneError(f'"{file}" was written by another version of Likeness; run the fit anew.')
-    return data, arrays
+    return data
+
+
+def _damaged(folder: Path, name: str, error: Exception) -> SceneError:
+    return SceneError(f'"{folder / name}.json" is damaged ({error}); run the fit anew.')
 
 
 def _value(kind: type[T], data: dict[str, Any], key: str, arrays: dict[str, np.ndarray], folder: Path) -> T:

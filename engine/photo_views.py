@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from .camera import Projection
 from .errors import PhotoError
 from .ops.blender_texture import sample_texture
+from .photo_masks import photo_projection
 from .render import Renderer
 from .scene import Film, Photo, Scene
 from .shading.gather import SampleCounts
@@ -92,12 +93,7 @@ class PhotoPyramid:
             small = F.interpolate(joined, size, mode="area")[0].permute(1, 2, 0)
             weight = small[..., 3].contiguous()
             target = (small[..., :3] / weight[..., None].clamp(min=1e-4)).contiguous()
-        camera = self._scene.cameras[self.photo.camera]
-        full_width, full_height = self.photo.full_size or (width, height)
-        # A pixel of the shrunk picture covers full / size pixels of the file, not always equally many both ways.
-        aspect_x, aspect_y = self._scene.film.pixel_aspect
-        aspect = aspect_x * full_width / size[1], aspect_y * full_height / size[0]
-        projection = Projection.of(camera, size[1], size[0], aspect)
+        projection = photo_projection(self._scene, self.photo, size[1], size[0])
         wanted = None
         if self._masked:
             margin = filter_reach(self._scene.film)
@@ -154,9 +150,15 @@ class ViewCache:
             self._views.popitem(last=False)
         return cached
 
-    def gather(self, index: int, level: int, world: World, seed: int, counts: SampleCounts) -> CachedView:
-        """A view with other sample counts, sampled at the pixels' centres; it is not kept."""
-        return self._gather(self._photos[index].level(level), (0.0, 0.0), world, seed, counts)
+    def gather(
+        self, index: int, level: int, world: World, seed: int, counts: SampleCounts, everywhere: bool = False
+    ) -> CachedView:
+        """A view with other sample counts, sampled at the pixels' centres; it is not kept.
+
+        `everywhere`: also the cells that the fit does not look at.
+        """
+        shown = self._photos[index].level(level)
+        return self._gather(replace(shown, wanted=None) if everywhere else shown, (0.0, 0.0), world, seed, counts)
 
     def _gather(
         self, level: Level, offset: tuple[float, float], world: World, seed: int, counts: SampleCounts

@@ -46,7 +46,7 @@ def load_photo(photo: Photo, max_side: int, tone: ToneCurve | None = None) -> li
 
     JPEG, PNG, TIFF, WebP and whatever else Pillow reads become display-referred sRGB: turned upright after the EXIF
     orientation, converted from the embedded ICC profile. OpenEXR and Radiance files stay scene-linear. An alpha
-    channel becomes the mask, times that of ``mask_path``.
+    channel becomes the mask, times that of ``mask_path``; without ``use_alpha`` the file is read as if it had none.
 
     A photo whose longest side exceeds ``max_side`` is reduced as if a smaller picture had been rendered: the weights
     of the average are those of Blender's pixel filter, and it is taken **in linear light**. Display values are decoded
@@ -64,6 +64,10 @@ def load_photo(photo: Photo, max_side: int, tone: ToneCurve | None = None) -> li
     photo.name = photo.name or Path(photo.path).stem
     title = f'Photo "{photo.name}"'
     picture = _read(title, photo.path)
+    if not photo.use_alpha and picture.alpha is not None:
+        if picture.linear:  # stored multiplied by alpha: the picture before black
+            picture.colour = picture.colour * picture.alpha[..., None]
+        picture.alpha = None
     height, width = picture.colour.shape[:2]
     size = _reduced_size(width, height, max_side)
     decode: Callable[[np.ndarray], np.ndarray] | None = None

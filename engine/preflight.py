@@ -29,6 +29,7 @@ def preflight(scene: Scene, settings: FitSettings) -> tuple[Scene, FitSettings, 
     """
     photos = [photo for photo in scene.photos if photo.enabled]
     if not photos:
+        scene_warnings(scene)  # a photo that could not be read says more
         raise UsageError("There is no photo to fit to; name one as --photo CAMERA=FILE or add it to the photo list.")
     for photo in photos:
         if photo.camera not in scene.cameras:
@@ -38,6 +39,11 @@ def preflight(scene: Scene, settings: FitSettings) -> tuple[Scene, FitSettings, 
         for what, path in (("file", photo.path), ("mask", photo.mask_path)):
             if path is not None and not Path(path).is_file():
                 raise PhotoError(f'Photo "{photo.name}": there is no {what} "{path}"; choose it anew.')
+        if photo.mask_object and all(mesh.object_name != photo.mask_object for mesh in scene.meshes):
+            raise PhotoError(
+                f'Photo "{photo.name}": its mask object "{photo.mask_object}" has no surface that renders; enable it '
+                "for rendering, or choose another."
+            )
     warnings = scene_warnings(scene)
     targets, about_targets = resolve_targets(scene, settings.targets)
     return replace(scene, photos=photos), replace(settings, targets=targets), [*warnings, *about_targets]

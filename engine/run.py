@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING
 from .errors import CancelledError, EngineMissingError, LikenessError, OutOfMemoryError, OutputError
 
 if TYPE_CHECKING:  # this module must load where even numpy is missing, to say so
+    import torch
+
+    from .fit import FitRun
     from .result import FitResult, FitSettings, Progress
     from .scene import Scene
 
@@ -35,15 +38,18 @@ def run_fit(
     resume: bool = False,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     stop: Callable[[], bool] = lambda: False,
+    watch: Callable[[FitRun, int, torch.Tensor], None] | None = None,
 ) -> FitResult:
     """Fit ``scene`` and return the result; ``cancelled`` is set in it where ``stop`` said True before the end.
 
-    ``stop`` is asked after each step. Raises a LikenessError, whatever went wrong short of a bug in Likeness.
+    ``stop`` is asked after each step and may take its time; what it raises ends the fit with a checkpoint and without
+    a result. ``watch`` sees the pictures (engine.fit). Raises a LikenessError, whatever went wrong short of a bug in
+    Likeness.
     """
     with named_errors():
         from .fit import fit
 
-        steps = fit(scene, settings, run_dir, resume)
+        steps = fit(scene, settings, run_dir, resume, watch)
         try:
             while True:
                 on_progress(next(steps))

@@ -185,7 +185,7 @@ class Camera:
 
 @dataclass
 class Photo:
-    """One photo of the scene. ``pixels`` is None until engine.photos.load_pixels has read the file."""
+    """One photo of the scene. ``pixels`` is None until engine.photos.load_photo has read the file."""
 
     camera: str  # key in Scene.cameras
     path: str
@@ -201,6 +201,8 @@ class Photo:
     pixels: np.ndarray | None = None  # [H, W, 3] float32
     mask: np.ndarray | None = None  # [H, W] float32 in [0, 1]; None: everything counts
     full_size: tuple[int, int] | None = None  # (width, height) of the file before it was reduced
+    use_alpha: bool = True  # the file's own alpha channel is a mask, too
+    mask_object: str = ""  # Mesh.object_name: the photo counts only where this is seen first; "": everywhere
 
 
 @dataclass

@@ -12,6 +12,7 @@ from ..bridge import session
 from ..bridge.write_result import WriteSummary, write_result
 from ..engine.errors import LikenessError
 from ..engine.job import load_result
+from ..engine.runs import settle
 from .run_state import run_state
 
 
@@ -45,10 +46,11 @@ class LIKENESS_OT_apply(bpy.types.Operator):
         state = run_state(context)
         try:
             result = load_result(Path(state.folder))
-            summary = write_result(session.scene_named(state.scene), result, self.keep_before)
+            summary = write_result(session.scene_named(state.scene, state.scene_uid), result, self.keep_before)
         except LikenessError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
+        settle(Path(state.folder))
         say_what_changed(self, summary)
         return {"FINISHED"}
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 
 import bpy
 
+from ..bridge import preflight
 from ..bridge.check import check
-from .run_state import run_state
+from .preflight import recheck
+
+# What Check Scene says -> how bad that is.
+_SEVERITY: dict[str, preflight.Severity] = {"error": "error", "ignored": "warning", "approximated": "info"}
 
 
 class LIKENESS_OT_check(bpy.types.Operator):
@@ -16,16 +20,13 @@ class LIKENESS_OT_check(bpy.types.Operator):
     bl_label = "Check Scene"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        state = run_state(context)
-        state.notes.clear()
+        recheck(context)
         counts: dict[str, int] = {}
         for note in check(context.scene):
             counts[note.severity] = counts.get(note.severity, 0) + 1
-            if note.severity == "supported":
-                continue
-            item = state.notes.add()
-            item.severity, item.datablock, item.message = note.severity, note.datablock, note.message
-            self.report({"WARNING"}, f"{note.datablock}: {note.message}")
+            if note.severity != "supported":
+                preflight.add(preflight.Finding(_SEVERITY[note.severity], note.datablock, note.message))
+                self.report({"WARNING"}, f"{note.datablock}: {note.message}")
         self.report({"INFO"}, ", ".join(f"{count} {severity}" for severity, count in counts.items()))
         return {"FINISHED"}
 

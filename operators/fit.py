@@ -7,198 +7,231 @@ supports no threads that outlive an operator, so there are none.
 
 from __future__ import annotations
 
-import shutil
+import time
 from pathlib import Path
 
 import bpy
-from bpy.props import BoolProperty
+from bpy.props import BoolProperty, StringProperty
 
-from .. import api, preferences
-from ..bridge import history, photo_list, session
-from ..engine.client import Worker
-from ..engine.errors import LikenessError
-from ..engine.job import load_job, save_job
-from ..engine.report import write_report
-from ..engine.result import FitResult, Progress
-from .run_state import run_state
+from ..bridge import history
+from ..engine.errors import CancelledError, LikenessError
+from ..engine.job import load_settings
+from ..engine.result import FitResult
+from . import running
+from .run_state import redraw, refresh_open_runs, run_state
 
 _INTERVAL = 0.1  # seconds
 
 
 class LIKENESS_OT_fit(bpy.types.Operator):
-    """Change what is ticked until the render looks like the photos. Esc stops; what was reached can be applied"""
+    """Change what is ticked until the render looks like the photos. While a fit runs: do so after it. Esc cancels"""
 
     bl_idname = "likeness.fit"
     bl_label = "Fit"
     bl_options = {"REGISTER"}
 
-    resume: BoolProperty(name="Resume", description="Go on with the fit that was stopped", options={"SKIP_SAVE"})
+    resume: BoolProperty(name="Resume", description="Go on with a fit that was stopped", options={"SKIP_SAVE"})
+    keep: BoolProperty(
+        name="Keep",
+        description="Make a result of what a fit that was stopped has reached, and fit no further",
+        options={"SKIP_SAVE"},
+    )
+    folder: StringProperty(
+        name="Folder",
+        description="Job folder of the fit to resume or to keep. Empty: the last one",
+        subtype="DIR_PATH",
+        options={"SKIP_SAVE"},
+    )
+    queue: BoolProperty(
+        name="Queue", description="Save the job and start it after the next fit that runs", options={"SKIP_SAVE"}
+    )
+    apply_when_done: BoolProperty(
+        name="Apply When Done",
+        description="Write the result into the scene at the end. Not set: always in background mode and in scripts, "
+        "as the scene's setting says in the window",
+        options={"SKIP_SAVE"},
+    )
 
-    _worker: Worker | None = None
+    _run: running.Running | None = None
     _timer: bpy.types.Timer | None = None
+    _blocks = False
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if run_state(context).running:
-            cls.poll_message_set("A fit is running")
-            return False
         if not any(photo.enabled for photo in context.scene.likeness.photos):
             cls.poll_message_set("No photo is in use. Add one to the list")
             return False
         return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Run to the end, blocking: background mode and scripts."""
-        if not self._start(context):
-            return {"CANCELLED"}
-        assert self._worker is not None
+        """Run to the end, blocking: background mode and scripts. Then the same for what is in the queue."""
+        self._blocks = True
+        if self._waits(context):
+            return self._enqueue(context)
         try:
-            for progress in self._worker.wait():
-                if progress is not None:
-                    self._show(context, progress)
+            self._run = self._first(context)
+            while True:
+                outcome = self._block(context)
+                following = running.next_in_queue(context)
+                if following is None:
+                    refresh_open_runs(context)
+                    return outcome
+                self._run = running.Running(context, following, True, False)
         except LikenessError as error:
             return self._fail(context, error)
         except KeyboardInterrupt:
-            self._end(context)
+            running.leave(context)
             raise
-        return self._finish(context)
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         if bpy.app.background:
             return self.execute(context)
-        if not self._start(context):
-            return {"CANCELLED"}
+        if self._waits(context):
+            return self._enqueue(context)
+        state = run_state(context)
+        # said before it is done: the scene is read in the first tick, when this has been drawn
+        state.running, state.phase, state.text, state.factor = True, "READING", "Reading the scene…", 0.0
+        state.slowest_tick = 0.0
+        redraw(context)
         self._timer = context.window_manager.event_timer_add(_INTERVAL, window=context.window)
         context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        assert self._worker is not None
         state = run_state(context)
-        if event.type == "ESC" and event.value == "PRESS":
-            state.cancel = True
+        if event.type == "ESC" and event.value == "PRESS" and _is_over_view(context, event):
+            state.request = "CANCEL"
         elif event.type != "TIMER":
             return {"PASS_THROUGH"}
-        if state.cancel and state.text != "Stopping…":
-            state.text = "Stopping…"
-            self._worker.cancel()
         try:
-            for progress in self._worker.poll():
-                self._show(context, progress)
+            if self._run is None:
+                self._run = self._first(context)
+                redraw(context)
+                return {"PASS_THROUGH"}
+            if not state.running:  # the add-on let go of it
+                return self._stop(context)
+            began = time.perf_counter()
+            result = self._run.tick(context)
+            state.slowest_tick = max(state.slowest_tick, 1000.0 * (time.perf_counter() - began))
+            redraw(context)
+            if result is None:
+                return {"PASS_THROUGH"}
+            self._run.worker.let_go()
+            outcome = self._finish(context, result)
         except LikenessError as error:
-            return self._fail(context, error)
-        return self._finish(context) if self._worker.result is not None else {"PASS_THROUGH"}
+            outcome = self._fail(context, error)
+        return self._next(context, outcome)
 
     def cancel(self, context: bpy.types.Context) -> None:
         """Blender closes, or loads another file."""
-        self._end(context)
+        running.leave(context)
+        self._stop(context)
 
-    def _start(self, context: bpy.types.Context) -> bool:
-        state = run_state(context)
+    def _waits(self, context: bpy.types.Context) -> bool:
+        return run_state(context).running or self.queue
+
+    def _applies(self, context: bpy.types.Context) -> bool:
+        if self.properties.is_property_set("apply_when_done"):
+            return self.apply_when_done
+        return self._blocks or context.scene.likeness.apply_when_done
+
+    def _first(self, context: bpy.types.Context) -> running.Running:
+        """The run that the button was pressed for. Raises a LikenessError."""
+        run = running.Running(context, self._job(context), self.resume, self.keep)
+        refresh_open_runs(context)
+        return run
+
+    def _job(self, context: bpy.types.Context) -> Path:
+        """The folder of the job to go on with, or of a new one. Raises a LikenessError."""
+        goes_on = self.resume or self.keep
+        chosen = self.folder or (run_state(context).folder if goes_on else "")
+        return Path(chosen) if chosen else running.prepare(context, self._applies(context), self.report)
+
+    def _enqueue(self, context: bpy.types.Context) -> set[str]:
         try:
-            python = preferences.engine_python()
-            if self.resume and state.stopped:
-                folder = Path(state.folder)
-            else:
-                self.resume = False
-                plan = api.make_plan(context.scene, photo_list.read_fit_settings(context.scene))
-                if not history.is_recorded(state.folder):
-                    _forget(state.folder)
-                folder = preferences.new_job_folder()
-                save_job(folder, plan.scene, plan.settings)
-                for message in plan.warnings:
-                    self.report({"WARNING"}, message)
-            self._worker = Worker(python, folder, self.resume)
+            running.enqueue(context, self._job(context))
         except LikenessError as error:
             self.report({"ERROR"}, str(error))
-            return False
-        state.folder, state.scene = str(folder), context.scene.name
-        state.running, state.cancel, state.has_result, state.stopped = True, False, False, False
-        state.factor, state.text = 0.0, "Starting…"
-        return True
+            return {"CANCELLED"}
+        self.report({"INFO"}, f"Fit {len(run_state(context).queue)} in the queue")
+        return {"FINISHED"}
 
-    def _show(self, context: bpy.types.Context, progress: Progress) -> None:
-        state = run_state(context)
-        state.factor = progress.iteration / max(progress.iterations, 1)
-        if not state.cancel:
-            minutes = progress.seconds_left / 60.0  # not a number where the worker does not know
-            left = f", {minutes:.0f} min left" if minutes >= 1.5 else ", about a minute left" if minutes >= 0.0 else ""
-            state.text = f"{progress.stage}: {state.factor:.0%}{left}"
-        _redraw(context)
+    def _block(self, context: bpy.types.Context) -> set[str]:
+        assert self._run is not None
+        try:
+            while (result := self._run.tick(context)) is None:
+                time.sleep(0.02)
+            self._run.worker.close()
+        except LikenessError as error:
+            return self._fail(context, error)
+        return self._finish(context, result)
 
-    def _finish(self, context: bpy.types.Context) -> set[str]:
-        assert self._worker is not None
-        assert self._worker.result is not None
-        result = self._worker.result
-        for message in self._worker.warnings:
+    def _next(self, context: bpy.types.Context, outcome: set[str]) -> set[str]:
+        """Go on with the queue, or end."""
+        while (following := running.next_in_queue(context)) is not None:
+            try:
+                self._run = running.Running(context, following, True, False)
+                return {"PASS_THROUGH"}
+            except LikenessError as error:
+                outcome = self._fail(context, error)
+        self._stop(context)
+        return outcome
+
+    def _finish(self, context: bpy.types.Context, result: FitResult) -> set[str]:
+        assert self._run is not None
+        run = self._run
+        for message in run.worker.warnings:
             self.report({"WARNING"}, message)
-        self._end(context)
-        state = run_state(context)
-        state.has_result, state.stopped = True, result.cancelled
-        self._write_report(context, result)
-        folder = Path(state.folder)
-        history.record_run(session.scene_named(state.scene), folder, load_job(folder)[1], result)
+        run.end(context)
+        try:
+            self._record(run, result)
+        except LikenessError as error:
+            self.report({"ERROR"}, f'{error} The result is kept in "{run.folder}".')
+            return {"CANCELLED"}
         if result.cancelled:
             self.report({"INFO"}, f"Stopped after {result.iterations} steps. Apply what was reached, or go on")
             return {"CANCELLED"}
+        if not run.info.apply:
+            self.report({"INFO"}, "The fit is done. Look at it, then press Apply")
+            return {"FINISHED"}
         # an operator of its own, with an undo step of its own: one Ctrl-Z takes the whole result back
         return bpy.ops.likeness.apply("EXEC_DEFAULT", True)
 
-    def _write_report(self, context: bpy.types.Context, result: FitResult) -> None:
-        state = run_state(context)
-        chosen = context.scene.likeness.report_dir
-        folder = Path(bpy.path.abspath(chosen) if chosen else state.folder)
-        try:
-            state.report = str(write_report(folder, *load_job(Path(state.folder)), result))
-        except LikenessError as error:  # the fit is worth more than its report
-            self.report({"WARNING"}, str(error))
+    def _record(self, run: running.Running, result: FitResult) -> None:
+        """The run is over and its result is on disk: note it in the scene's history. Raises SceneError where the scene
+        is gone."""
+        history.record_run(run.scene(), run.folder, load_settings(run.folder), result)
 
     def _fail(self, context: bpy.types.Context, error: LikenessError) -> set[str]:
-        self._end(context)
-        run_state(context).stopped = (Path(run_state(context).folder) / "checkpoint.pt").is_file()
-        self.report({"ERROR"}, str(error))
+        if self._run is not None:
+            if not isinstance(error, CancelledError):
+                self._run.worker.kill()
+            self._run.end(context)
+        else:
+            state = run_state(context)
+            state.running, state.phase, state.text = False, "IDLE", ""
+        level = "INFO" if isinstance(error, CancelledError) else "ERROR"
+        self.report({level}, str(error))
         return {"CANCELLED"}
 
-    def _end(self, context: bpy.types.Context) -> None:
+    def _stop(self, context: bpy.types.Context) -> set[str]:
         if self._timer is not None:
             context.window_manager.event_timer_remove(self._timer)
             self._timer = None
-        if self._worker is not None:
-            self._worker.close()
         state = run_state(context)
-        state.running, state.text = False, ""
-        _redraw(context)
+        state.running, state.phase, state.text = False, "IDLE", ""
+        refresh_open_runs(context)
+        redraw(context)
+        return {"CANCELLED"}
 
 
-class LIKENESS_OT_cancel(bpy.types.Operator):
-    """Stop the running fit. What was reached is kept"""
+CLASSES = (LIKENESS_OT_fit,)
 
-    bl_idname = "likeness.cancel"
-    bl_label = "Stop"
 
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        if run_state(context).running:
+def _is_over_view(context: bpy.types.Context, event: bpy.types.Event) -> bool:
+    """Whether the mouse is over a 3D View: Esc means other things elsewhere."""
+    for area in context.window.screen.areas if context.window is not None else ():
+        inside_x = area.x <= event.mouse_x < area.x + area.width
+        if area.type == "VIEW_3D" and inside_x and area.y <= event.mouse_y < area.y + area.height:
             return True
-        cls.poll_message_set("No fit is running")
-        return False
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        run_state(context).cancel = True
-        return {"FINISHED"}
-
-
-CLASSES = (LIKENESS_OT_fit, LIKENESS_OT_cancel)
-
-
-def _forget(folder: str) -> None:
-    """Remove the job of the fit before, which has no result to come back to."""
-    if folder:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _redraw(context: bpy.types.Context) -> None:
-    for window in context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                area.tag_redraw()
+    return False

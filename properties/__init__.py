@@ -12,6 +12,7 @@ import atexit
 import bpy
 from bpy.props import PointerProperty
 
+from ..bridge import photo_files
 from . import history, photo, settings, snapshot, targets
 
 # What is pointed to before what points to it.
@@ -39,6 +40,7 @@ def unregister() -> None:
     for cls in reversed(CLASSES):
         if cls.is_registered:
             bpy.utils.unregister_class(cls)
+    photo_files.forget()
 
 
 def ensure_registered() -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import bpy
-from bpy.props import CollectionProperty, EnumProperty, IntProperty, PointerProperty, StringProperty
+from bpy.props import BoolProperty, CollectionProperty, EnumProperty, IntProperty, PointerProperty, StringProperty
 
 from ..bridge import versions
 from .history import LikenessHistoryRun
@@ -54,6 +54,15 @@ class LikenessSettings(bpy.types.PropertyGroup):
     )
     seed: IntProperty(
         name="Seed", description="Start of the random numbers. The same seed gives the same result", default=0, min=0
+    )
+    apply_when_done: BoolProperty(
+        name="Apply When Done",
+        description="Write the result into the scene as soon as a fit ends. Off: look at it first, then press Apply",
+    )
+    uid: StringProperty(
+        name="Identity",
+        description="By which a fit finds the scene it was started from, whatever it is called by then",
+        options={"HIDDEN"},
     )
     report_dir: StringProperty(
         name="Report Folder",

@@ -124,9 +124,8 @@ def test_an_engine_that_is_not_there_is_an_error_message(tmp_path: Path, monkeyp
 def test_check_lists_what_is_not_exact() -> None:
     bpy.data.materials["Material"].node_tree.nodes["Principled BSDF"].inputs["Subsurface Weight"].default_value = 1.0
     bpy.ops.likeness.check()
-    notes = run_state(bpy.context).notes
-    assert any(note.datablock == 'Material "Material"' and "ubsurface" in note.message for note in notes)
-    assert all(note.severity != "supported" for note in notes)
+    findings = bpy.context.window_manager.likeness_preflight.findings
+    assert any(finding.datablock == 'Material "Material"' and "ubsurface" in finding.message for finding in findings)
 
 
 def _finished_fit(folder: Path) -> None:

@@ -124,9 +124,9 @@ def written_attributes(file: Path) -> Iterator[str]:
 
 
 def test_panels_only_draw() -> None:
-    """They call no operator and set nothing but what belongs to the layout."""
+    """They call no operator and set nothing but what belongs to the layout and its buttons."""
     panels = sorted((ROOT / "panels").glob("*.py"))
-    layout = re.compile(r"(self\.layout|row|column|box)\.\w+|\w+\.operator\(.*\)\.\w+")
+    layout = re.compile(r"(self\.layout|row|column|box|button)\.\w+|\w+\.operator\(.*\)\.\w+")
     assert not offenders(chains_that_begin("bpy.ops"), panels)
     assert not offenders(lambda file: [w for w in written_attributes(file) if not layout.fullmatch(w)], panels)
 

@@ -189,15 +189,6 @@ def find_crossing(
     return result
 
 
-@wp.func
-def in_image(pixel: int, vertical: int, images: Images) -> bool:
-    """Whether the pixel has one to its right, or above it if ``vertical``."""
-    row = pixel // images.width
-    if vertical != 0:
-        return row % images.height + 1 < images.height
-    return pixel - row * images.width + 1 < images.width
-
-
 @wp.kernel
 def pair_kernel(
     start: int,
@@ -210,10 +201,17 @@ def pair_kernel(
     images: Images,
 ):
     i = start + wp.tid()
+    row = i // images.width
+    # the last column has nothing to its right, the last row nothing above: their pairs stay 0
+    beyond_right = i - row * images.width + 1 == images.width
+    beyond_top = row % images.height + 1 == images.height
+    triangle = rast[i][3]
     vertical = int(0)
     while vertical < 2:
         weight = wp.float32(0.0)
-        if in_image(i, vertical, images):
+        beyond = wp.where(vertical != 0, beyond_top, beyond_right)
+        second = wp.where(beyond, i, i + wp.where(vertical != 0, images.width, 1))
+        if rast[second][3] != triangle:
             c = find_crossing(i, vertical, rast, pos, tri, mask, images)
             if c.found != 0:
                 weight = wp.where(c.target == i, c.weight, -c.weight)
@@ -223,13 +221,15 @@ def pair_kernel(
 
 @wp.func
 def pair_of(pixel: int, j: int, images: Images) -> int:
-    """Place in ``pairs`` of the pixel's pair j: to the right, above, to the left, below; -1 beyond the border."""
+    """Place in ``pairs`` of the pixel's pair j: to the right, above, to the left, below; -1 before the first pixel.
+
+    Left of the first column is the last one of the row below, below the first row the last one of the image before:
+    those have pairs of weight 0.
+    """
     if j < 2:
         return 2 * pixel + j
     first = pixel - wp.where(j == 3, images.width, 1)
-    if first >= 0 and in_image(first, j - 2, images):
-        return 2 * first + j - 2
-    return -1
+    return wp.where(first >= 0, 2 * first + j - 2, -1)
 
 
 @wp.func

@@ -11,8 +11,8 @@ import bpy
 import pytest
 
 from likeness.bridge import history
+from likeness.bridge.fit_settings import read_fit_settings
 from likeness.bridge.open_save import open_blend, save_blend
-from likeness.bridge.photo_list import read_fit_settings
 from likeness.engine.job import load_job, load_result
 from likeness.engine.result import FitSettings, Target
 from tests.addon.apply_scene import (

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from likeness import properties
+from likeness.bridge.fit_settings import read_fit_settings
 from likeness.bridge.open_save import save_blend
-from likeness.bridge.photo_list import add_photo, read_fit_settings, read_photos, set_mask, settings
+from likeness.bridge.photo_list import add_photo, read_photos, set_mask, settings
 from likeness.bridge.read_scene import read_scene
 from likeness.engine.errors import SceneError
 from likeness.engine.result import TARGETS, Target

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from likeness.engine.checkpoint import FILE_NAME, Checkpoint, load_checkpoint, save_checkpoint
+from likeness.engine.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from likeness.engine.errors import UsageError
+from likeness.engine.job import CHECKPOINT
 
 FINGERPRINT: dict[str, object] = {"targets": ["base_color@Gold"], "seed": 3, "photos": ["ein Foto ä"]}
 
@@ -35,7 +36,7 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     assert torch.equal(loaded.parameters["bundle 0"], saved.parameters["bundle 0"])
     for key, value in saved.optimizer["state"][0].items():
         assert torch.equal(loaded.optimizer["state"][0][key], value)
-    assert [path.name for path in folder.iterdir()] == [FILE_NAME]  # no temporary file is left
+    assert [path.name for path in folder.iterdir()] == [CHECKPOINT]  # no temporary file is left
 
 
 def test_nothing_to_resume_from(tmp_path: Path) -> None:
@@ -54,7 +55,7 @@ def test_a_checkpoint_of_another_fit(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["cut", "empty", "text", "other content"])
 def test_a_damaged_checkpoint(damage: str, tmp_path: Path) -> None:
     save_checkpoint(tmp_path, checkpoint())
-    file = tmp_path / FILE_NAME
+    file = tmp_path / CHECKPOINT
     if damage == "cut":
         file.write_bytes(file.read_bytes()[:500])
     elif damage == "other content":
@@ -77,9 +78,9 @@ class _Trap:
 def test_a_checkpoint_from_elsewhere_runs_no_code(writer: str, tmp_path: Path) -> None:
     witness = tmp_path / "witness"
     if writer == "torch":
-        torch.save({"fingerprint": _Trap(witness)}, tmp_path / FILE_NAME)
+        torch.save({"fingerprint": _Trap(witness)}, tmp_path / CHECKPOINT)
     else:
-        (tmp_path / FILE_NAME).write_bytes(pickle.dumps(_Trap(witness)))
+        (tmp_path / CHECKPOINT).write_bytes(pickle.dumps(_Trap(witness)))
     with pytest.raises(UsageError, match="cannot be read"):
         load_checkpoint(tmp_path, FINGERPRINT)
     assert not witness.exists()

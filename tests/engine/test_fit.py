@@ -15,10 +15,10 @@ import torch
 
 from likeness.bridge.read_scene import read_scene
 from likeness.engine import fit as fit_module
-from likeness.engine.checkpoint import FILE_NAME
 from likeness.engine.color.srgb import srgb_decode
 from likeness.engine.errors import CancelledError, DivergedError
 from likeness.engine.fit import fit
+from likeness.engine.job import CHECKPOINT
 from likeness.engine.result import FitResult, FitSettings, FittedImage, Target
 from likeness.engine.scene import Photo, Scene, colour, scalar
 from tests.scenes import build
@@ -375,7 +375,7 @@ def test_resumed_fit_ends_where_an_uninterrupted_one_does(
     assert partial.iterations == progress.iteration
     assert len(partial.history) == progress.iteration
     assert partial.photos[0].after.shape == (SIDE, SIDE, 3)
-    assert (tmp_path / FILE_NAME).is_file()
+    assert (tmp_path / CHECKPOINT).is_file()
     resumed = run(scene, settings(*ALL, **SHORT, seed=3), run_dir=tmp_path, resume=True)
     assert not resumed.cancelled
     assert_identical(expected, resumed)
@@ -385,7 +385,7 @@ def test_closing_the_generator_saves(scene: Scene, tmp_path: Path) -> None:
     steps = fit(scene, settings("roughness@Ball", **SHORT), tmp_path)
     next(steps)
     steps.close()
-    assert (tmp_path / FILE_NAME).is_file()
+    assert (tmp_path / CHECKPOINT).is_file()
 
 
 def test_progress_and_history_count_every_iteration(scene: Scene) -> None:

@@ -16,7 +16,7 @@ from likeness.engine import result as result_module
 from likeness.engine import scene as scene_module
 from likeness.engine.codec import CodecError, decode, encode
 from likeness.engine.errors import OutputError, SceneError
-from likeness.engine.job import load_job, load_result, save_job, save_result
+from likeness.engine.job import load_job, load_result, load_settings, save_job, save_result
 from likeness.engine.result import (
     FitResult,
     FitSettings,
@@ -95,6 +95,7 @@ def test_job_comes_back_as_it_was(tmp_path: Path) -> None:
     found_scene, found_settings = load_job(tmp_path / "job")
     assert_same(found_scene, scene)
     assert_same(found_settings, settings)
+    assert_same(load_settings(tmp_path / "job"), settings)
 
 
 def test_pixels_stay_out_and_the_callers_photos_untouched(tmp_path: Path) -> None:

@@ -66,6 +66,19 @@ def test_grey_photos_of_8_and_16_bits(tmp_path: Path) -> None:
         assert np.abs(photo.pixels - stored[::-1, :, None] / full).max() < 1e-6
 
 
+def test_16_bit_tiff_as_blender_writes_it(tmp_path: Path) -> None:
+    scene = bpy.data.scenes.new("16 bit")
+    settings = scene.render.image_settings
+    settings.file_format, settings.color_mode, settings.color_depth = "TIFF", "RGB", "16"
+    image = bpy.data.images.new("16 bit", 60, 40)
+    image.pixels.foreach_set(np.dstack([noise()[::-1] / 255, np.ones((40, 60))]).astype(np.float32).ravel())
+    scene.view_settings.view_transform = "Standard"
+    image.save_render(str(tmp_path / "a.tif"), scene=scene)
+    photo = loaded(str(tmp_path / "a.tif"))
+    assert photo.pixels is not None
+    assert np.abs(photo.pixels - noise()[::-1] / 255).max() <= 1.5 / 255
+
+
 def test_palette_with_transparency(tmp_path: Path) -> None:
     picture = PillowImage.fromarray(np.array([[0, 1, 2]], np.uint8), "L").convert("P")
     picture.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
@@ -154,6 +167,20 @@ def test_alpha_becomes_the_mask(tmp_path: Path) -> None:
     assert photo.mask is not None
     assert np.array_equal(photo.mask, alpha[::-1] / np.float32(255))
     assert loaded(saved(tmp_path / "b.png", np.dstack([noise(), alpha * 0 + 255]))).mask is None
+
+
+def test_alpha_can_be_left_out(tmp_path: Path) -> None:
+    alpha = np.zeros((40, 60), np.uint8)
+    photo = Photo("Camera", saved(tmp_path / "a.png", np.dstack([noise(), alpha])), use_alpha=False)
+    load_photo(photo, 4096)
+    assert photo.mask is None
+    assert photo.pixels is not None
+    assert np.abs(photo.pixels - noise()[::-1] / 255).max() < 1e-6
+    half = np.full((4, 6, 4), 0.5, np.float32)
+    write_exr(tmp_path / "a.exr", half)
+    photo = Photo("Camera", str(tmp_path / "a.exr"), use_alpha=False)
+    load_photo(photo, 4096)
+    assert (photo.mask, photo.pixels is not None and float(photo.pixels.max())) == (None, 0.5)
 
 
 def test_transparent_pixels_do_not_bleed(tmp_path: Path) -> None:

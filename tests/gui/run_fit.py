@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A fit in Blender's window, driven as an artist would: run by Blender itself, not by pytest.
+
+    blender --python tests/gui/run_fit.py
+
+Settings, from the environment:
+
+    GUI_OUT      folder for screenshots and the log; made if need be                                  (out/gui)
+    GUI_ENGINE   interpreter that has the engine                                 (.venv/bin/python of this checkout)
+
+It takes screenshots with ImageMagick's ``import`` and presses keys with ``xdotool``, so it needs an X screen
+(Xvfb will do). The last line that it prints is PASSED or FAILED.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import addon_utils
+import bpy
+import numpy as np
+from bpy_extras.view3d_utils import location_3d_to_region_2d
+
+ROOT = Path(__file__).resolve().parents[2]
+OUT = Path(os.environ.get("GUI_OUT") or ROOT / "out" / "gui")
+ENGINE = os.environ.get("GUI_ENGINE") or str(ROOT / ".venv" / "bin" / "python")
+NAME = f"bl_ext.likeness_test.{ROOT.name}"
+BEGAN = time.time()
+
+
+def say(*words: object) -> None:
+    print(f"[{time.time() - BEGAN:6.2f}]", *words, flush=True)
+
+
+def context() -> object:
+    window = bpy.context.window_manager.windows[0]
+    area = next(area for area in window.screen.areas if area.type == "VIEW_3D")
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    return bpy.context.temp_override(window=window, screen=window.screen, area=area, region=region)
+
+
+def area() -> bpy.types.Area:
+    window = bpy.context.window_manager.windows[0]
+    return next(area for area in window.screen.areas if area.type == "VIEW_3D")
+
+
+def state() -> object:
+    return bpy.context.window_manager.likeness_run
+
+
+def overlay() -> object:
+    return bpy.context.window_manager.likeness_overlay
+
+
+def shot(name: str) -> None:
+    # what X shows: Blender's own screenshot is black with software OpenGL
+    subprocess.run(["import", "-window", "root", str(OUT / f"{name}.png")], check=False)
+    say("shot", name)
+
+
+def press_escape() -> None:
+    window, view = bpy.context.window_manager.windows[0], area()
+    x, y = view.x + view.width // 3, window.height - view.y - view.height // 2
+    subprocess.run(["xdotool", "mousemove", str(x), str(y), "sleep", "0.2", "key", "Escape"], check=False)
+
+
+def call(name: str, *how: str, **properties: object) -> set[str]:
+    with context():
+        return getattr(bpy.ops.likeness, name)(*(how or ("INVOKE_DEFAULT",)), **properties)
+
+
+def install() -> None:
+    """The checkout as an extension, from a repository of its own."""
+    repos = bpy.context.preferences.extensions.repos
+    for repo in [repo for repo in repos if repo.module.startswith("likeness_test")]:  # of an earlier run
+        repos.remove(repo)
+    repos.new(name="Likeness Test", module="likeness_test", custom_directory=str(ROOT.parent))
+    assert addon_utils.enable(NAME, default_set=True) is not None, NAME
+    bpy.context.preferences.addons[NAME].preferences.python = ENGINE
+
+
+def make_scene() -> Path:
+    """A painted cube, rendered by Cycles for a photo, then without its paint. Saved, since runs belong to files."""
+    scene = bpy.context.scene
+    scene.render.engine, scene.cycles.samples, scene.cycles.use_denoising = "CYCLES", 32, False
+    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = 960, 540, 100
+    scene.world.node_tree.nodes["Background"].inputs["Strength"].default_value = 4.0
+    shader = bpy.data.materials["Material"].node_tree
+    principled = shader.nodes["Principled BSDF"]
+    image = bpy.data.images.new("Paint", 64, 64)
+    y, x = np.mgrid[0:64, 0:64] // 8
+    paint = np.ones((64, 64, 4), np.float32)
+    paint[..., 0], paint[..., 1], paint[..., 2] = (x % 3) / 2.5, (y % 4) / 3.5, ((x + y) % 2) * 0.8
+    image.pixels.foreach_set(paint.ravel())
+    texture = shader.nodes.new("ShaderNodeTexImage")
+    texture.image = image
+    shader.links.new(texture.outputs["Color"], principled.inputs["Base Color"])
+    scene.render.image_settings.file_format = "PNG"
+    scene.render.filepath = str(OUT / "photo.png")
+    bpy.ops.render.render(write_still=True)
+    shader.nodes.remove(texture)
+    bpy.data.images.remove(image)
+    call("photo_add", "EXEC_DEFAULT", filepath=str(OUT / "photo.png"), camera="Camera")
+    settings = scene.likeness
+    settings.resolution, settings.texture_size, settings.device = 384, 256, "cpu"
+    settings.iterations = 120
+    file = OUT / "cube.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(file))
+    return file
+
+
+def wait(condition: object, seconds: float = 120.0) -> Iterator[float]:
+    until = time.time() + seconds
+    while not condition():
+        assert time.time() < until, f"waited {seconds} s in vain; {state().phase} {state().text}"
+        yield 0.1
+
+
+def show_sidebar() -> Iterator[float]:
+    area().spaces.active.show_region_ui = True
+    yield 1.0
+    next(region for region in area().regions if region.type == "UI").active_panel_category = "Likeness"
+    yield 1.0
+
+
+def same_colours(shot_name: str) -> None:
+    """What the screen shows of the photo is what the file holds, pixel for pixel but for their size."""
+    screen = bpy.data.images.load(str(OUT / f"{shot_name}.png"))
+    photo = bpy.data.images.load(str(OUT / "photo.png"))
+    values = {}
+    for image in (screen, photo):
+        image.colorspace_settings.name = "Non-Color"
+        values[image] = np.empty(len(image.pixels), np.float32)
+        image.pixels.foreach_get(values[image])
+        values[image] = values[image].reshape(image.size[1], image.size[0], 4)[..., :3]
+    with context():
+        window, view = bpy.context.window_manager.windows[0], area()
+        region = bpy.context.region
+        scene = bpy.context.scene
+        frame = scene.camera.data.view_frame(scene=scene)
+        places = [
+            location_3d_to_region_2d(region, view.spaces.active.region_3d, scene.camera.matrix_world @ corner)
+            for corner in frame
+        ]
+    left, right = min(p.x for p in places) + region.x, max(p.x for p in places) + region.x
+    low, high = min(p.y for p in places) + region.y, max(p.y for p in places) + region.y
+    assert window.height == screen.size[1]
+    worst = 0.0
+    for x, y in ((0.05, 0.05), (0.5, 0.8), (0.36, 0.65), (0.63, 0.3), (0.38, 0.35), (0.9, 0.9), (0.3, 0.2)):
+        row, column = int(low + y * (high - low)), int(left + x * (right - left))
+        there = int(y * photo.size[1]), int(x * photo.size[0])
+        means = [
+            values[image][i - 4 : i + 5, j - 4 : j + 5].mean((0, 1))
+            for image, (i, j) in ((screen, (row, column)), (photo, there))
+        ]
+        worst = max(worst, float(np.abs(means[0] - means[1]).max()))
+    say("worst difference from the photo's values", round(worst * 255, 2), "of 255")
+    assert worst < 4 / 255
+    bpy.data.images.remove(screen)
+    bpy.data.images.remove(photo)
+
+
+def steps() -> Iterator[float]:
+    OUT.mkdir(parents=True, exist_ok=True)
+    os.environ["LIKENESS_JOBS"] = str(OUT / "jobs")
+    install()
+    file = make_scene()
+    view = area()
+    view.spaces.active.shading.type = "SOLID"
+    view.spaces.active.region_3d.view_perspective = "CAMERA"
+    yield from show_sidebar()
+    shot("00_idle")
+
+    call("fit")
+    assert state().phase == "READING"
+    yield from wait(lambda: len(state().previews) > 0)
+    yield from wait(lambda: state().factor > 0.25)
+    shot("01_running")
+    for mode in ("PHOTO", "DIFFERENCE", "WIPE"):
+        overlay().mode = mode
+        view.tag_redraw()
+        yield 0.5
+        shot(f"02_{mode.lower()}")
+    overlay().mode = "FIT"
+    say("slowest tick", state().slowest_tick, "ms at", state().text)
+
+    call("pause")
+    yield from wait(lambda: state().paused, 10)
+    at = state().factor
+    yield 1.5
+    assert state().factor == at
+    shot("03_paused")
+    call("pause")
+    yield from wait(lambda: state().factor > at, 20)
+
+    call("fit", queue=True)
+    yield 0.3
+    shot("04_queue")
+    call("queue_remove", index=0)
+
+    with context():
+        bpy.ops.ed.undo_push(message="a step")
+        bpy.ops.ed.undo()
+        bpy.ops.ed.redo()
+    press_escape()
+    yield from wait(lambda: state().phase != "RUNNING", 10)
+    began = time.time()
+    yield from wait(lambda: not state().running, 3)
+    say("cancelled after", round(time.time() - began, 2), "s")
+    yield 0.5
+    shot("05_cancelled")
+    assert state().stopped
+    assert not state().has_result
+
+    call("fit", resume=True)
+    yield from wait(lambda: state().factor > 0)
+    bpy.ops.wm.open_mainfile(filepath=str(file))  # in the middle of the run
+    yield 2.0
+    assert not state().running
+    area().spaces.active.region_3d.view_perspective = "CAMERA"
+    yield from show_sidebar()
+    yield 2.0
+    call("runs_refresh")
+    say("open runs", [item.text for item in state().open_runs])
+    assert len(state().open_runs) == 1
+    yield 1.0
+    shot("06_offered")
+    call("fit", resume=True, folder=state().open_runs[0].folder)
+    yield from wait(lambda: state().phase == "IDLE", 300)
+    assert state().has_result, state().text
+    say("slowest tick", state().slowest_tick, "ms")
+    yield 1.0
+    overlay().mode = "WIPE"
+    view = area()
+    view.tag_redraw()
+    yield 0.5
+    shot("07_done")
+    overlay().mode = "PHOTO"
+    view.tag_redraw()
+    yield 0.5
+    shot("08_photo_at_the_end")
+    same_colours("08_photo_at_the_end")
+    overlay().mode, overlay().opacity = "DIFFERENCE", 0.5
+    view.spaces.active.region_3d.view_perspective = "PERSP"
+    overlay().inset = True
+    yield 0.5
+    shot("09_inset")
+    overlay().mode, overlay().opacity = "BEFORE", 1.0
+    view.tag_redraw()
+    yield 0.5
+    shot("10_inset_before")
+    call("apply", "EXEC_DEFAULT", True)
+    yield 0.5
+    shot("11_applied")
+
+    bpy.context.scene.likeness.iterations = 50_000
+    call("fit")
+    yield from wait(lambda: state().factor > 0 or state().loss > 0)
+    addon_utils.disable(NAME, default_set=True)  # in the middle of the run
+    yield 2.0
+    shot("12_disabled")
+    install_again = addon_utils.enable(NAME, default_set=True)
+    assert install_again is not None
+    yield 3.0
+    say("open runs", [item.text for item in state().open_runs])
+
+
+bpy.context.preferences.view.show_splash = False
+RUN = steps()
+
+
+def tick() -> float | None:
+    try:
+        return next(RUN)
+    except StopIteration:
+        say("PASSED")
+    except BaseException:
+        traceback.print_exc()
+        say("FAILED")
+    sys.stdout.flush()
+    bpy.ops.wm.quit_blender()
+    return None
+
+
+bpy.app.timers.register(tick, first_interval=2.0, persistent=True)
