@@ -139,10 +139,10 @@ def _default(prop: bpy.types.Property) -> str:
 
 
 def _arguments(cls: type[bpy.types.Operator]) -> list[bpy.types.Property]:
-    """What a script can give to an operator; Blender's file dialog hides its own."""
+    """What a script can give to an operator; the filter of the file dialog is for the dialog alone."""
     name = cls.bl_idname.removeprefix("likeness.")
     properties = getattr(bpy.ops.likeness, name).get_rna_type().properties
-    return [prop for prop in properties if prop.identifier != "rna_type" and not prop.is_hidden]
+    return [prop for prop in properties if prop.identifier not in ("rna_type", "filter_glob", "filter_folder")]
 
 
 def operator_rows() -> dict[str, str]:
