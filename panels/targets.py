@@ -24,10 +24,8 @@ class LIKENESS_PT_targets(Sidebar, bpy.types.Panel):
         targets = context.scene.likeness.targets
         column = self.layout.column(align=True)
         column.operator_enum("likeness.preset", "preset")
-        row = self.layout.row()
-        row.prop(targets, "one_by_one")
+        self.layout.prop(targets, "one_by_one")
         if targets.one_by_one:
-            row.label(text=targets.count)
             self._draw_rows(context, targets)
         else:
             self._draw_group("Materials", targets, (*_MATERIAL, "material"))
@@ -43,6 +41,7 @@ class LIKENESS_PT_targets(Sidebar, bpy.types.Panel):
 
     def _draw_rows(self, context: bpy.types.Context, targets: Any) -> None:
         row = self.layout.row(align=True)
+        row.label(text=targets.count)
         row.operator_menu_enum("likeness.targets_tick", "kind", text="Tick in All")
         row.operator("likeness.targets_refresh", text="", icon="FILE_REFRESH")
         column = self.layout.column(align=True)

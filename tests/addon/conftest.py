@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import bpy
 import pytest
 
 import likeness
+from tests.addon.checking import ready
 
 
 @pytest.fixture
@@ -18,3 +21,10 @@ def addon() -> Iterator[None]:
     likeness.register()
     yield
     likeness.unregister()
+
+
+@pytest.fixture
+def ready_scene(addon: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scene with a photo, in which nothing but what a test does stands in the way of a fit."""
+    monkeypatch.setenv("LIKENESS_PYTHON", sys.executable)
+    ready(tmp_path)

@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import bpy
-import numpy as np
 import pytest
 
 from likeness.bridge import preflight
@@ -17,70 +15,11 @@ from likeness.bridge.fixes import FIXES
 from likeness.bridge.read_scene import read_scene
 from likeness.operators.preflight import blocked
 from likeness.panels.preflight import LIKENESS_PT_preflight
+from tests.addon.checking import findings, fix, found, link_surface, stored, uv_area
 from tests.addon.drawing import draw
-from tests.addon.scenes import cube, library, link, material, window
+from tests.addon.scenes import cube, material, window
 
-pytestmark = pytest.mark.usefixtures("addon")
-
-
-@pytest.fixture(autouse=True)
-def _one_photo(addon: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A scene in which nothing but what a test does stands in the way."""
-    monkeypatch.setenv("LIKENESS_PYTHON", sys.executable)
-    ready(tmp_path)
-
-
-def ready(folder: Path) -> None:
-    (folder / "photo ä.png").write_bytes(b"")
-    photo = bpy.context.scene.likeness.photos.add()
-    photo.name, photo.path, photo.camera = "photo ä", str(folder / "photo ä.png"), bpy.context.scene.camera
-    bpy.context.scene.render.engine = "CYCLES"
-
-
-def findings() -> list[Any]:
-    """What the sidebar shows after Check Again."""
-    bpy.ops.likeness.preflight()
-    return list(bpy.context.window_manager.likeness_preflight.findings)
-
-
-def found(fix: str) -> list[str]:
-    """Arguments of all findings that this fix would mend."""
-    return [item.argument for item in findings() if item.fix == fix]
-
-
-def fix(kind: str, severity: str, argument: str | None = None) -> None:
-    """Press the button of the one finding of that kind, and see the finding go."""
-    matching = [item for item in findings() if item.fix == kind and argument in (None, item.argument)]
-    assert [item.severity for item in matching] == [severity]
-    name = matching[0].argument
-    assert matching[0].button == FIXES[kind].label
-    assert bool(blocked(bpy.context)) == (severity == "error")
-    assert bpy.ops.likeness.fix(kind=kind, argument=name) == {"FINISHED"}
-    # the list is up to date without Check Again, and says the same after it
-    assert name not in [item.argument for item in stored() if item.fix == kind]
-    assert name not in found(kind)
-
-
-def stored() -> list[Any]:
-    return list(bpy.context.window_manager.likeness_preflight.findings)
-
-
-def link_surface(shown: bpy.types.Material, kind: str) -> bpy.types.Node:
-    """Let a material show another shader."""
-    tree = shown.node_tree
-    node = tree.nodes.new(kind)
-    tree.links.new(node.outputs[0], tree.get_output_node("CYCLES").inputs["Surface"])
-    return node
-
-
-def uv_area(obj: bpy.types.Object) -> np.ndarray:
-    """Area of each face in the UV map that is rendered, by the shoelace formula."""
-    layer = next(layer for layer in obj.data.uv_layers if layer.active_render)
-    areas = []
-    for polygon in obj.data.polygons:
-        x, y = np.array([layer.uv[index].vector for index in polygon.loop_indices]).T
-        areas.append(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2)
-    return np.array(areas)
+pytestmark = pytest.mark.usefixtures("ready_scene")
 
 
 def test_nothing_to_say_about_a_scene_that_is_ready() -> None:
@@ -170,139 +109,6 @@ def test_what_is_chosen_by_name_and_has_no_uv_map_is_an_error() -> None:
     cube("Würfel", material("Göld"), uv=False)
     bpy.context.scene.likeness.targets.material = bpy.data.materials["Göld"]
     fix("UNWRAP", "error", "Würfel")
-
-
-def test_no_material() -> None:
-    obj = cube("Würfel", None)
-    fix("ADD_MATERIAL", "warning", "Würfel")
-    assert read_scene(bpy.context.scene).materials[obj.active_material.name].editable
-
-
-def test_an_empty_slot() -> None:
-    obj = cube("Würfel", material("Göld"))
-    obj.data.materials.append(None)
-    assert not found("ADD_MATERIAL")  # no face uses it
-    obj.data.polygons[0].material_index = 1
-    fix("ADD_MATERIAL", "warning", "Würfel")
-    assert [slot.material.name for slot in obj.material_slots] == ["Göld", "Würfel"]
-
-
-def test_a_shader_that_is_not_principled_keeps_its_colour() -> None:
-    shown = bpy.data.materials["Material"]
-    node = link_surface(shown, "ShaderNodeBsdfDiffuse")
-    node.inputs["Color"].default_value = (0.1, 0.2, 0.3, 1.0)
-    before = read_scene(bpy.context.scene).materials["Material"]
-    assert not before.editable
-    fix("PRINCIPLED", "error", "Material")
-    after = read_scene(bpy.context.scene).materials["Material"]
-    assert after.editable
-    assert after.base_color.value == pytest.approx(before.base_color.value)
-
-
-def test_a_shader_keeps_its_texture() -> None:
-    shown = bpy.data.materials["Material"]
-    node = link_surface(shown, "ShaderNodeBsdfDiffuse")
-    texture = shown.node_tree.nodes.new("ShaderNodeTexImage")
-    texture.image = bpy.data.images.new("Bild", 4, 4)
-    shown.node_tree.links.new(texture.outputs["Color"], node.inputs["Color"])
-    fix("PRINCIPLED", "error", "Material")
-    read = read_scene(bpy.context.scene).materials["Material"]
-    assert read.base_color.texture is not None
-    assert read.base_color.texture.image == "Bild"
-
-
-def test_a_material_without_shader_gets_its_viewport_colour() -> None:
-    shown = bpy.data.materials["Material"]
-    shown.node_tree.nodes.clear()
-    shown.diffuse_color = (0.5, 0.25, 0.125, 1.0)
-    fix("PRINCIPLED", "error", "Material")
-    read = read_scene(bpy.context.scene).materials["Material"]
-    assert read.editable
-    assert read.base_color.value == pytest.approx([0.5, 0.25, 0.125])
-
-
-def test_objects_that_share_a_material() -> None:
-    obj = cube("Zwei", bpy.data.materials["Material"])
-    fix("SINGLE_USER_MATERIAL", "info", "Material")
-    shown = {obj.active_material, bpy.data.objects["Cube"].active_material}
-    assert len(shown) == 2
-    assert bpy.data.materials["Material"] in shown
-
-
-def test_a_copy_of_a_material_has_the_ticks_of_its_original() -> None:
-    bpy.context.scene.likeness.targets.one_by_one = True
-    obj = cube("Zwei", bpy.data.materials["Material"])
-    fix("SINGLE_USER_MATERIAL", "info", "Material")
-    ticked = [item.material for item in bpy.context.scene.likeness.targets.rows if item.base_color]
-    assert set(ticked) == {bpy.data.objects["Cube"].active_material, obj.active_material}
-    assert len(ticked) == 2
-
-
-def test_objects_that_share_a_mesh() -> None:
-    obj = bpy.data.objects["Cube"].copy()
-    bpy.context.scene.collection.objects.link(obj)
-    fix("SINGLE_USER_MESH", "info", "Cube")
-    assert obj.data != bpy.data.objects["Cube"].data
-    assert obj.active_material != bpy.data.objects["Cube"].active_material
-    assert not found("SINGLE_USER_MATERIAL")
-
-
-def test_a_linked_material(tmp_path: Path) -> None:
-    file = library(tmp_path / "libräry.blend")
-    ready(tmp_path)
-    obj = cube("Zwei", link(file, "materials", "Göld"))
-    fix("LOCAL_MATERIAL", "warning")
-    assert obj.active_material.library is None
-    assert obj.active_material.name == "Göld"
-    assert read_scene(bpy.context.scene).materials["Göld"].editable
-
-
-def test_a_linked_object(tmp_path: Path) -> None:
-    file = library(tmp_path / "libräry.blend")
-    ready(tmp_path)
-    bpy.context.scene.collection.objects.link(link(file, "objects", "Würfel"))
-    fix("LOCAL_MATERIAL", "warning")
-    obj = bpy.context.scene.objects["Würfel"]
-    assert (obj.library, obj.data.library, obj.active_material.library) == (None, None, None)
-
-
-def test_a_linked_collection_stays_as_it_is(tmp_path: Path) -> None:
-    file = library(tmp_path / "libräry.blend")
-    ready(tmp_path)
-    instancer = bpy.data.objects.new("Instancer", None)
-    instancer.instance_type, instancer.instance_collection = "COLLECTION", link(file, "collections", "Teile")
-    bpy.context.scene.collection.objects.link(instancer)
-    (name,) = found("LOCAL_MATERIAL")
-    with pytest.raises(RuntimeError, match=r"Würfel.*linked") as caught:
-        bpy.ops.likeness.fix(kind="LOCAL_MATERIAL", argument=name)
-    assert "Traceback" not in str(caught.value)
-    assert all(item.library is not None for item in (link(file, "objects", "Würfel"), link(file, "meshes", "Netz")))
-    assert next(item for item in bpy.data.materials if item.name == "Göld").library is not None
-
-
-@pytest.mark.parametrize("kind", ["UNWRAP", "PRINCIPLED", "ADD_MATERIAL", "SINGLE_USER_MATERIAL"])
-def test_fixes_refuse_linked_data_by_name(tmp_path: Path, kind: str) -> None:
-    file = library(tmp_path / "libräry.blend")
-    for name in ("Würfel", "Würfel"):
-        obj = link(file, "objects", name)
-    bpy.context.scene.collection.objects.link(obj)
-    cube("Zwei", obj.active_material)
-    argument = obj.active_material.name_full if kind in {"PRINCIPLED", "SINGLE_USER_MATERIAL"} else obj.name_full
-    with pytest.raises(RuntimeError, match=r"(Würfel|Göld).*(linked|all faces)"):
-        bpy.ops.likeness.fix(kind=kind, argument=argument)
-
-
-def test_linked_light_and_world(tmp_path: Path) -> None:
-    file = library(tmp_path / "libräry.blend")
-    ready(tmp_path)
-    scene = bpy.context.scene
-    scene.objects["Light"].data = link(file, "lights", "Lämpe")
-    scene.world = link(file, "worlds", "Wält")
-    bpy.ops.likeness.preset(preset="MATCH_LIGHT")
-    fix("LOCAL_LIGHT", "error")
-    fix("LOCAL_WORLD", "error")
-    assert scene.objects["Light"].data.library is None
-    assert scene.world.library is None
 
 
 def _remove_lights() -> None:
