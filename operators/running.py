@@ -172,7 +172,7 @@ class Running:
             raise
         if state.phase == "CANCELLING" and time.monotonic() > self._killed_at:
             self.worker.kill()
-            raise CancelledError("The fit was cancelled; it can go on from its last checkpoint.")
+            raise CancelledError("The fit was cancelled.")
         self._show_previews(state)
         self._follow(context)
         if self.worker.ended:
