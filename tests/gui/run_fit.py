@@ -268,6 +268,7 @@ def steps() -> Iterator[float]:
     install_again = addon_utils.enable(NAME, default_set=True)
     assert install_again is not None
     yield 3.0
+    call("runs_refresh")
     say("open runs", [item.text for item in state().open_runs])
     assert len(state().open_runs) == 1
     assert state().open_runs[0].can_resume
