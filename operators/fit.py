@@ -19,6 +19,7 @@ from . import running
 from .run_state import redraw, refresh_open_runs, run_state
 
 _INTERVAL = 0.1  # seconds
+_CURVE_INTERVAL = 1.0
 
 
 class LIKENESS_OT_fit(bpy.types.Operator):
@@ -53,6 +54,7 @@ class LIKENESS_OT_fit(bpy.types.Operator):
     _run: running.Running | None = None
     _timer: bpy.types.Timer | None = None
     _blocks = False
+    _drawn = 0.0
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -89,7 +91,7 @@ class LIKENESS_OT_fit(bpy.types.Operator):
         state = run_state(context)
         # said before it is done: the scene is read in the first tick, when this has been drawn
         state.running, state.phase, state.text, state.factor = True, "READING", "Reading the scene…", 0.0
-        state.slowest_tick = 0.0
+        state.slowest_tick, state.request = 0.0, "NONE"
         redraw(context)
         self._timer = context.window_manager.event_timer_add(_INTERVAL, window=context.window)
         context.window_manager.modal_handler_add(self)
@@ -103,6 +105,8 @@ class LIKENESS_OT_fit(bpy.types.Operator):
             return {"PASS_THROUGH"}
         try:
             if self._run is None:
+                if state.request == "CANCEL":  # before the scene was read
+                    return self._stop(context)
                 self._run = self._first(context)
                 redraw(context)
                 return {"PASS_THROUGH"}
@@ -111,7 +115,7 @@ class LIKENESS_OT_fit(bpy.types.Operator):
             began = time.perf_counter()
             result = self._run.tick(context)
             state.slowest_tick = max(state.slowest_tick, 1000.0 * (time.perf_counter() - began))
-            redraw(context)
+            self._redraw(context)
             if result is None:
                 return {"PASS_THROUGH"}
             self._run.worker.let_go()
@@ -202,6 +206,14 @@ class LIKENESS_OT_fit(bpy.types.Operator):
         SceneError where the scene is gone.
         """
         run.scene()
+
+    def _redraw(self, context: bpy.types.Context) -> None:
+        """The sidebar at each tick, the views where there are new pictures, and once a second for the curve."""
+        assert self._run is not None
+        views = self._run.take_news() or time.monotonic() > self._drawn + _CURVE_INTERVAL
+        if views:
+            self._drawn = time.monotonic()
+        redraw(context, views)
 
     def _fail(self, context: bpy.types.Context, error: LikenessError) -> set[str]:
         if self._run is not None:

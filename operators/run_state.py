@@ -178,12 +178,14 @@ def add_loss(state: Any, iteration: int, loss: float) -> None:
     point.iteration, point.loss = iteration, loss
 
 
-def redraw(context: bpy.types.Context) -> None:
-    """Draw all 3D Views anew."""
+def redraw(context: bpy.types.Context, views: bool = True) -> None:
+    """Draw the sidebars anew, and the 3D Views themselves where ``views`` says so: scenes may be heavy."""
     for window in context.window_manager.windows:
         for area in window.screen.areas:
             if area.type == "VIEW_3D":
-                area.tag_redraw()
+                for region in area.regions:
+                    if views or region.type == "UI":
+                        region.tag_redraw()
 
 
 def _forget(context: bpy.types.Context) -> None:

@@ -103,6 +103,8 @@ def _draw() -> None:
     context = bpy.context
     manager = context.window_manager
     state, overlay = manager.likeness_run, manager.likeness_overlay
+    if not len(state.previews):
+        _textures.clear()
     if context.scene.name != state.scene or not context.space_data.overlay.show_overlays:
         return
     scale = context.preferences.system.ui_scale
