@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import math
+import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -120,6 +121,7 @@ class FitRun:
         self._optimizer: torch.optim.Optimizer | None = None
         self._last_good: Checkpoint | None = None
         self._saved = time.monotonic()
+        self._saving = threading.Lock()
 
     def _gauge(self) -> bool:
         """Whether nothing in the scene tells light from albedo: every light is free and so is every base colour."""
@@ -314,9 +316,10 @@ class FitRun:
             self.save()
 
     def save(self) -> None:
-        """Write the state at the start of the current block."""
-        if self.run_dir is not None and self._last_good is not None:
-            save_checkpoint(self.run_dir, self._last_good)
+        """Write the state at the start of the current block; another thread may ask for it while a step is computed."""
+        with self._saving:
+            if self.run_dir is not None and self._last_good is not None:
+                save_checkpoint(self.run_dir, self._last_good)
         self._saved = time.monotonic()
 
     def restore(self, checkpoint: Checkpoint) -> None:

@@ -42,9 +42,8 @@ def run_fit(
 ) -> FitResult:
     """Fit ``scene`` and return the result; ``cancelled`` is set in it where ``stop`` said True before the end.
 
-    ``stop`` is asked after each step and may take its time; what it raises ends the fit with a checkpoint and without
-    a result. ``watch`` sees the pictures (engine.fit). Raises a LikenessError, whatever went wrong short of a bug in
-    Likeness.
+    ``stop`` is asked after each step and may take its time. ``watch`` sees the pictures (engine.fit). Raises a
+    LikenessError, whatever went wrong short of a bug in Likeness.
     """
     with named_errors():
         from .fit import fit

@@ -13,9 +13,10 @@ stdout, one JSON object a line; the log goes to stderr:
 ``{"type": "error", "exit_code", "message"}``
 
 Lines on stdin: ``pause`` and ``continue`` between two steps; ``preview NAME`` chooses the photo that is shown;
-``cancel`` stops the fit, after checkpoint and result; ``abort`` stops it after the checkpoint alone. SIGTERM, SIGINT
-and the end of a piped stdin (the parent died) are as ``cancel``. With ``--keep`` the result of the checkpoint is
-written and nothing more is fitted. Exit codes are those of engine/errors.py.
+``cancel`` stops the fit, after checkpoint and result; ``abort`` ends the process as soon as the checkpoint is written,
+in the middle of a step if need be. SIGTERM, SIGINT and the end of a piped stdin (the parent died) are as ``cancel``.
+With ``--keep`` the result of the checkpoint is written and nothing more is fitted. Exit codes are those of
+engine/errors.py.
 """
 
 # Nothing but the standard library up here: what is missing must become a message, not a traceback.
@@ -38,6 +39,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
+    import torch
+
+    from .fit import FitRun
     from .preview import LivePreview
     from .result import Progress
 
@@ -91,7 +95,7 @@ def _fit(folder: Path, resume: bool, control: _Control, send: Callable[..., None
     for message in before:
         send(type="warning", message=message)
     control.preview = LivePreview(folder, partial(send, type="preview"), control.photo)
-    result = run_fit(scene, settings, folder, resume, report, control.shall_stop, control.preview)
+    result = run_fit(scene, settings, folder, resume, report, control.shall_stop, control.watch)
     for message in result.warnings:
         send(type="warning", message=message)
     result.warnings = [*before, *result.warnings]
@@ -120,7 +124,7 @@ class _Control:
         self._stop = threading.Event()
         self._go = threading.Event()  # not set while the fit shall wait
         self._go.set()
-        self._discard = False
+        self._run: FitRun | None = None
 
     def stop(self) -> None:
         """Stop after the next step, waiting or not."""
@@ -128,16 +132,29 @@ class _Control:
         self._go.set()
 
     def shall_stop(self) -> bool:
-        """Asked between two steps: waits while the parent wants a pause, raises where there shall be no result."""
+        """Asked between two steps; waits while the parent wants a pause."""
         if not self._go.is_set():
             self._send(type="paused", paused=True)
             self._go.wait()
             self._send(type="paused", paused=False)
-        if self._discard:
-            from .errors import CancelledError
-
-            raise CancelledError("The fit was cancelled; it can go on from its checkpoint.")
         return self._stop.is_set()
+
+    def watch(self, run: FitRun, index: int, shown: torch.Tensor) -> None:
+        """Sees each picture that the fit renders."""
+        self._run = run
+        if self.preview is not None:
+            self.preview(run, index, shown)
+
+    def _abort(self) -> None:
+        """Save what there is to save and end, whatever the main thread is doing."""
+        from .errors import EXIT_CANCELLED
+
+        try:
+            if self._run is not None:
+                self._run.save()
+            self._send(type="error", exit_code=EXIT_CANCELLED, message="The fit was cancelled.")
+        finally:
+            os._exit(EXIT_CANCELLED)
 
     def listen_to_signals(self) -> None:
         for name in ("SIGTERM", "SIGINT", "SIGBREAK"):  # SIGBREAK: Windows
@@ -164,8 +181,9 @@ class _Control:
                 self._go.clear()
             elif word == "continue":
                 self._go.set()
-            elif word in ("cancel", "abort"):
-                self._discard = word == "abort"
+            elif word == "abort":
+                self._abort()
+            elif word == "cancel":
                 break
         self.stop()
 

@@ -21,6 +21,7 @@ from . import running
 from .run_state import redraw, refresh_open_runs, run_state
 
 _INTERVAL = 0.1  # seconds
+_CURVE_INTERVAL = 1.0
 
 
 class LIKENESS_OT_fit(bpy.types.Operator):
@@ -55,6 +56,7 @@ class LIKENESS_OT_fit(bpy.types.Operator):
     _run: running.Running | None = None
     _timer: bpy.types.Timer | None = None
     _blocks = False
+    _drawn = 0.0
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -91,7 +93,7 @@ class LIKENESS_OT_fit(bpy.types.Operator):
         state = run_state(context)
         # said before it is done: the scene is read in the first tick, when this has been drawn
         state.running, state.phase, state.text, state.factor = True, "READING", "Reading the scene…", 0.0
-        state.slowest_tick = 0.0
+        state.slowest_tick, state.request = 0.0, "NONE"
         redraw(context)
         self._timer = context.window_manager.event_timer_add(_INTERVAL, window=context.window)
         context.window_manager.modal_handler_add(self)
@@ -105,6 +107,8 @@ class LIKENESS_OT_fit(bpy.types.Operator):
             return {"PASS_THROUGH"}
         try:
             if self._run is None:
+                if state.request == "CANCEL":  # before the scene was read
+                    return self._stop(context)
                 self._run = self._first(context)
                 redraw(context)
                 return {"PASS_THROUGH"}
@@ -113,7 +117,7 @@ class LIKENESS_OT_fit(bpy.types.Operator):
             began = time.perf_counter()
             result = self._run.tick(context)
             state.slowest_tick = max(state.slowest_tick, 1000.0 * (time.perf_counter() - began))
-            redraw(context)
+            self._redraw(context)
             if result is None:
                 return {"PASS_THROUGH"}
             self._run.worker.let_go()
@@ -201,6 +205,14 @@ class LIKENESS_OT_fit(bpy.types.Operator):
         """The run is over and its result is on disk: note it in the scene's history. Raises SceneError where the scene
         is gone."""
         history.record_run(run.scene(), run.folder, load_settings(run.folder), result)
+
+    def _redraw(self, context: bpy.types.Context) -> None:
+        """The sidebar at each tick, the views where there are new pictures, and once a second for the curve."""
+        assert self._run is not None
+        views = self._run.take_news() or time.monotonic() > self._drawn + _CURVE_INTERVAL
+        if views:
+            self._drawn = time.monotonic()
+        redraw(context, views)
 
     def _fail(self, context: bpy.types.Context, error: LikenessError) -> set[str]:
         if self._run is not None:

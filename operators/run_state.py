@@ -22,6 +22,7 @@ from ..bridge import session
 from ..engine.job import CHECKPOINT, RESULT
 from ..engine.runs import FoundRun, idle_runs
 
+_SETTLED = 6.0  # seconds after which a worker that was let go of has written its checkpoint
 CURVE_POINTS = 240  # of the loss curve; more are thinned out
 
 _MODES = (
@@ -166,30 +167,44 @@ def add_loss(state: Any, iteration: int, loss: float) -> None:
     point.iteration, point.loss = iteration, loss
 
 
-def redraw(context: bpy.types.Context) -> None:
-    """Draw all 3D Views anew."""
+def redraw(context: bpy.types.Context, views: bool = True) -> None:
+    """Draw the sidebars anew, and the 3D Views themselves where ``views`` says so: scenes may be heavy."""
     for window in context.window_manager.windows:
         for area in window.screen.areas:
             if area.type == "VIEW_3D":
-                area.tag_redraw()
+                for region in area.regions:
+                    if views or region.type == "UI":
+                        region.tag_redraw()
 
 
-@persistent
-def _file_loaded(*_: Any) -> None:
-    """What was shown belongs to another file; the new one may have runs that wait."""
-    state = run_state(bpy.context)
+def _forget(context: bpy.types.Context) -> None:
+    """Back to the start: what is stored on the window manager survives files and the add-on itself."""
+    state = run_state(context)
     for known in state.bl_rna.properties:
         if known.type == "COLLECTION":
             getattr(state, known.identifier).clear()
         elif not known.is_readonly:
             state.property_unset(known.identifier)
+
+
+@persistent
+def _file_loaded(*_: Any) -> None:
+    """What was shown belongs to another file; the new one may have runs that wait."""
+    _forget(bpy.context)
     refresh_open_runs(bpy.context)
+    _look_again(_SETTLED)
 
 
-def _look_once() -> None:
-    """After registration, when data may be looked at."""
+def _look_again(seconds: float) -> None:
+    if bpy.app.timers.is_registered(_look):
+        bpy.app.timers.unregister(_look)
+    bpy.app.timers.register(_look, first_interval=seconds)
+
+
+def _look() -> None:
     if hasattr(bpy.types.WindowManager, "likeness_run"):
         refresh_open_runs(bpy.context)
+        redraw(bpy.context)
 
 
 def register() -> None:
@@ -197,13 +212,15 @@ def register() -> None:
     bpy.types.WindowManager.likeness_run = PointerProperty(type=LikenessRun)
     bpy.types.WindowManager.likeness_overlay = PointerProperty(type=LikenessOverlay)
     bpy.app.handlers.load_post.append(_file_loaded)
-    bpy.app.timers.register(_look_once, first_interval=0.5)
+    _look_again(0.5)  # data cannot be looked at while add-ons are registered
 
 
 def unregister() -> None:
     """Take it away. Safe to call twice."""
-    if bpy.app.timers.is_registered(_look_once):
-        bpy.app.timers.unregister(_look_once)
+    if bpy.app.timers.is_registered(_look):
+        bpy.app.timers.unregister(_look)
+    if hasattr(bpy.types.WindowManager, "likeness_run"):
+        _forget(bpy.context)
     if _file_loaded in bpy.app.handlers.load_post:
         bpy.app.handlers.load_post.remove(_file_loaded)
     for name in ("likeness_run", "likeness_overlay"):

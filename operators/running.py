@@ -148,7 +148,7 @@ class Running:
         self._loader: Generator[None, None, FitResult] | None = None
         self._killed_at = 0.0
         self._shown = ""
-        self._left = False
+        self._left = self._news = False
         _current.append(self)
         if resume and has_checkpoint and found.done != self.info.done:
             self.info.done = found.done  # messages begin anew
@@ -173,13 +173,18 @@ class Running:
             raise
         if state.phase == "CANCELLING" and time.monotonic() > self._killed_at:
             self.worker.kill()
-            raise CancelledError("The fit was cancelled; it can go on from its last checkpoint.")
+            raise CancelledError("The fit was cancelled.")
         self._show_previews(state)
         self._follow(context)
         if self.worker.ended:
             self._loader = load_result_in_steps(self.folder)
             state.phase, state.text = "LOADING", "Reading the result…"
         return None
+
+    def take_news(self) -> bool:
+        """Whether pictures have changed since the last call."""
+        news, self._news = self._news, False
+        return news
 
     def end(self, context: bpy.types.Context) -> None:
         """The run is over, whichever way."""
@@ -248,6 +253,7 @@ class Running:
             item.photo, item.camera, item.path = new.photo, new.camera, path
             item.width, item.height = new.width, new.height
             item.serial += 1
+            self._news = True
         self.worker.previews.clear()
 
     def _follow(self, context: bpy.types.Context) -> None:

@@ -33,13 +33,9 @@ void main()
   gl_Position = ModelViewProjectionMatrix * vec4(position, 0.0, 1.0);
 }
 """
-# The viewport's target encodes what is written as sRGB; display values are decoded so that they arrive unchanged.
+# What is drawn over a view goes to the screen through a power of 1 / 2.2; its inverse lets display values arrive
+# unchanged.
 _FRAGMENT = """
-vec3 decoded(vec3 v)
-{
-  return mix(v / 12.92, pow((v + 0.055) / 1.055, vec3(2.4)), step(0.04045, v));
-}
-
 void main()
 {
   vec4 p = texture(photo, uv);
@@ -60,7 +56,7 @@ void main()
       color = vec4(1.0);
     }
   }
-  result = vec4(decoded(color.rgb), color.a * opacity);
+  result = vec4(pow(color.rgb, vec3(2.2)), color.a * opacity);
 }
 """
 
@@ -107,6 +103,8 @@ def _draw() -> None:
     context = bpy.context
     manager = context.window_manager
     state, overlay = manager.likeness_run, manager.likeness_overlay
+    if not len(state.previews):
+        _textures.clear()
     if context.scene.name != state.scene or not context.space_data.overlay.show_overlays:
         return
     scale = context.preferences.system.ui_scale

@@ -250,6 +250,16 @@ def test_a_job_folder_that_is_gone_is_an_error_message(ready: bpy.types.Scene, t
     assert not run_state(bpy.context).running
 
 
+def test_nothing_is_left_when_the_addon_is_switched_off_and_on(addon: None) -> None:
+    state = run_state(bpy.context)
+    state.folder, state.running = "/somewhere", True
+    state.queue.add()
+    likeness.unregister()
+    likeness.register()
+    state = run_state(bpy.context)
+    assert (state.folder, state.running, len(state.queue)) == ("", False, 0)
+
+
 def test_handlers_are_taken_back(addon: None) -> None:
     def ours() -> int:
         handlers = [*bpy.app.handlers.load_post, *bpy.app.handlers.load_pre]

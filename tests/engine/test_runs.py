@@ -80,9 +80,7 @@ def test_cancel_within_a_second_keeps_the_checkpoint(tmp_path: Path) -> None:
     assert 0 < load_result(job).iterations < 1000
 
 
-def test_kill_minus_nine_and_resume_end_where_an_undisturbed_fit_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_kill_minus_nine_and_resume_end_where_an_undisturbed_fit_does(tmp_path: Path) -> None:
     """To the last bit, on the CPU."""
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()

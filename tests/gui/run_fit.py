@@ -156,12 +156,12 @@ def same_colours(shot_name: str) -> None:
         row, column = int(low + y * (high - low)), int(left + x * (right - left))
         there = int(y * photo.size[1]), int(x * photo.size[0])
         means = [
-            values[image][i - 4 : i + 5, j - 4 : j + 5].mean((0, 1))
-            for image, (i, j) in ((screen, (row, column)), (photo, there))
+            values[image][i - half : i + half + 1, j - half : j + half + 1].mean((0, 1))
+            for image, (i, j), half in ((screen, (row, column), 6), (photo, there, 7))
         ]
         worst = max(worst, float(np.abs(means[0] - means[1]).max()))
     say("worst difference from the photo's values", round(worst * 255, 2), "of 255")
-    assert worst < 4 / 255
+    assert worst < 5 / 255  # the photo is noisy
     bpy.data.images.remove(screen)
     bpy.data.images.remove(photo)
 
@@ -261,14 +261,17 @@ def steps() -> Iterator[float]:
 
     bpy.context.scene.likeness.iterations = 50_000
     call("fit")
-    yield from wait(lambda: state().factor > 0 or state().loss > 0)
+    yield from wait(lambda: state().phase == "RUNNING" and state().factor > 0)
     addon_utils.disable(NAME, default_set=True)  # in the middle of the run
     yield 2.0
     shot("12_disabled")
     install_again = addon_utils.enable(NAME, default_set=True)
     assert install_again is not None
     yield 3.0
+    call("runs_refresh")
     say("open runs", [item.text for item in state().open_runs])
+    assert len(state().open_runs) == 1
+    assert state().open_runs[0].can_resume
 
 
 bpy.context.preferences.view.show_splash = False
