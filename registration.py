@@ -59,12 +59,12 @@ MODULES = (
     photo_list,
     photos_panel,
     targets,
-    settings,
     preflight_panel,
     fit_panel,
     overlay,
     overlay_panel,
     history_panel,
+    settings,
 )
 CLASSES = tuple(cls for module in MODULES for cls in getattr(module, "CLASSES", ()))
 

@@ -17,7 +17,7 @@ from ..bridge import history
 from ..engine.errors import CancelledError, LikenessError
 from ..engine.job import load_settings
 from ..engine.result import FitResult
-from . import running
+from . import preflight, running
 from .run_state import redraw, refresh_open_runs, run_state
 
 _INTERVAL = 0.1  # seconds
@@ -60,10 +60,12 @@ class LIKENESS_OT_fit(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if not any(photo.enabled for photo in context.scene.likeness.photos):
-            cls.poll_message_set("No photo is in use. Add one to the list")
-            return False
-        return True
+        state = run_state(context)
+        why = _hindrance(context)
+        if not why or state.stopped or state.open_runs:  # those have all they need in their folders
+            return True
+        cls.poll_message_set(why)
+        return False
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Run to the end, blocking: background mode and scripts. Then the same for what is in the queue."""
@@ -88,6 +90,9 @@ class LIKENESS_OT_fit(bpy.types.Operator):
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         if bpy.app.background:
             return self.execute(context)
+        if not (self.resume or self.keep) and (why := _hindrance(context)):
+            self.report({"ERROR"}, why)
+            return {"CANCELLED"}
         if self._waits(context):
             return self._enqueue(context)
         state = run_state(context)
@@ -238,6 +243,13 @@ class LIKENESS_OT_fit(bpy.types.Operator):
 
 
 CLASSES = (LIKENESS_OT_fit,)
+
+
+def _hindrance(context: bpy.types.Context) -> str:
+    """Why a new fit cannot start; "" where nothing is known to hinder it."""
+    if not any(photo.enabled for photo in context.scene.likeness.photos):
+        return "No photo is in use. Add one to the list"
+    return preflight.blocked(context)
 
 
 def _is_over_view(context: bpy.types.Context, event: bpy.types.Event) -> bool:

@@ -8,6 +8,7 @@ from bpy.props import BoolProperty, StringProperty
 
 from ..bridge import photo_edit
 from ..engine.errors import LikenessError
+from . import preflight
 from .photos import PhotoOperator
 
 
@@ -23,6 +24,7 @@ class LIKENESS_OT_photos_remove_missing(PhotoOperator, bpy.types.Operator):
         self.report(
             {"INFO"}, f"{len(missing)} missing photos are out of the list" if missing else "No photo is missing"
         )
+        preflight.recheck(context)
         return {"FINISHED"} if missing else {"CANCELLED"}
 
 
@@ -50,6 +52,7 @@ class LIKENESS_OT_photos_relocate(PhotoOperator, bpy.types.Operator):
         self.report(
             {"INFO"}, f"{found} files found, {len(lost)} still missing" if found or lost else "No file is missing"
         )
+        preflight.recheck(context)
         return {"FINISHED"} if found else {"CANCELLED"}
 
 

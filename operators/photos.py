@@ -11,6 +11,7 @@ from bpy.props import BoolProperty, CollectionProperty, EnumProperty, StringProp
 from ..bridge import photo_camera, photo_edit, session
 from ..engine.errors import LikenessError
 from ..engine.photo_info import SUFFIXES
+from . import preflight
 
 
 class PhotoOperator:
@@ -94,6 +95,7 @@ class LIKENESS_OT_photo_add(bpy.types.Operator):
         for item in items:
             if item.problem:
                 self.report({"WARNING"}, f'Photo "{item.name}": {item.problem}')
+        preflight.recheck(context)
         self.report({"INFO"}, f"{len(items)} photo{'s' if len(items) > 1 else ''} added")
         return {"FINISHED"}
 
@@ -133,6 +135,7 @@ class LIKENESS_OT_photo_from_background(bpy.types.Operator):
             return {"CANCELLED"}
         for what in left_out:
             self.report({"WARNING"}, f"Left out: {what}")
+        preflight.recheck(context)
         self.report({"INFO"}, f"{len(items)} background images are in the list")
         return {"FINISHED"}
 
@@ -145,6 +148,7 @@ class LIKENESS_OT_photo_remove(PhotoOperator, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         photo_edit.remove_photos(context.scene, [active_index(context)])
+        preflight.recheck(context)
         return {"FINISHED"}
 
 
@@ -187,6 +191,7 @@ class LIKENESS_OT_photos_enable(PhotoOperator, bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         for photo in context.scene.likeness.photos:
             photo.enabled = self.enable
+        preflight.recheck(context)
         return {"FINISHED"}
 
 

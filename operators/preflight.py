@@ -82,7 +82,8 @@ def _engine_trouble() -> str:
     try:
         preferences.engine_python()
     except EngineMissingError as error:
-        return str(error)
+        status = preferences.engine_status()
+        return "is not set up yet" if status.kind == "NONE" else str(error)
     return ""
 
 
@@ -167,6 +168,18 @@ def _after_undo(*_arguments: Any) -> None:
 def _after_load(*_arguments: Any) -> None:
     """Another file: what was found in the one before means nothing here."""
     preflight.forget()
+    _check_soon()
+
+
+def _check_soon() -> None:
+    """Look at the scene once Blender is ready for it, so that the sidebar begins with what there is to do."""
+    if not bpy.app.background and not bpy.app.timers.is_registered(_first_check):
+        bpy.app.timers.register(_first_check, first_interval=0.2)
+
+
+def _first_check() -> None:
+    if bpy.context.scene is not None:
+        recheck(bpy.context)
 
 
 _HANDLERS = (("undo_post", _after_undo), ("redo_post", _after_undo), ("load_post", _after_load))
@@ -177,10 +190,13 @@ def register() -> None:
     bpy.types.WindowManager.likeness_preflight = PointerProperty(type=LikenessPreflight)
     for name, handler in _HANDLERS:
         getattr(bpy.app.handlers, name).append(handler)
+    _check_soon()
 
 
 def unregister() -> None:
     """Take it away. Safe to call twice."""
+    if bpy.app.timers.is_registered(_first_check):
+        bpy.app.timers.unregister(_first_check)
     for name, handler in _HANDLERS:
         handlers = getattr(bpy.app.handlers, name)
         if handler in handlers:

@@ -75,8 +75,13 @@ def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context, photo: A
         column.prop(photo, "mask_object")
     elif photo.mask_source == "ALPHA" and not photo.has_alpha:
         column.label(text="No alpha channel: all of it counts", icon="INFO")
-    for name in ("weight", "exposure", "white_balance"):
-        column.prop(photo, name)
+    header, body = box.panel("likeness_photo_tone", default_closed=True)
+    header.label(text="Weight and Tone")
+    if body is not None:
+        body.use_property_split = True
+        body.use_property_decorate = False
+        for name in ("weight", "exposure", "white_balance"):
+            body.prop(photo, name)
 
 
 CLASSES = (LIKENESS_PT_photos,)

@@ -28,16 +28,18 @@ class LIKENESS_PT_targets(Sidebar, bpy.types.Panel):
         if targets.one_by_one:
             self._draw_rows(context, targets)
         else:
-            self._draw_group("Materials", targets, (*_MATERIAL, "material"))
-            self._draw_group("Light", targets, ("lights", "light", "world", "world_strength"))
+            self._draw_group("Materials", targets, _MATERIAL, "material")
+            self._draw_group("Light", targets, ("lights", "world", "world_strength"), "light")
         self._draw_group("Photos", targets, ("exposure", "white_balance"))
 
-    def _draw_group(self, heading: str, targets: Any, names: tuple[str, ...]) -> None:
-        column = self.layout.column(heading=heading)
-        column.use_property_split = True
-        column.use_property_decorate = False
+    def _draw_group(self, heading: str, targets: Any, names: tuple[str, ...], only: str = "") -> None:
+        column = self.layout.column(align=True)
+        column.label(text=heading)
+        grid = column.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
         for name in names:
-            column.prop(targets, name)
+            grid.prop(targets, name)
+        if only and getattr(targets, only):  # set by a script; one by one is the way to choose here
+            column.prop(targets, only)
 
     def _draw_rows(self, context: bpy.types.Context, targets: Any) -> None:
         row = self.layout.row(align=True)

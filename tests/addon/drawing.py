@@ -27,7 +27,7 @@ class Layout:
     def column(self, **_options: Any) -> Layout:
         return Layout(self.drawn)
 
-    row = box = column
+    row = box = grid_flow = column
 
     def label(self, text: str = "", icon: str = "NONE") -> None:
         assert icon in bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items

@@ -43,7 +43,8 @@ class Layout:
                 group, _, last = arguments[0].partition(".")
                 known = getattr(getattr(bpy.ops, group), last).get_rna_type().properties
                 return type("Properties", (), {"__slots__": [prop.identifier for prop in known[1:]]})()
-            return Layout(self.drawn)
+            below = Layout(self.drawn)
+            return (below, below) if name == "panel" else below  # header and body, which is open here
 
         return call
 
