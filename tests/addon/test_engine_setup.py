@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,8 @@ import pytest
 import likeness
 from likeness import preferences
 from likeness.engine import environment
-from likeness.engine.environment import Engine
+from likeness.engine.environment import Engine, Request
+from likeness.operators import engine_setup
 from tests.tiny_wheels import MODULES, build_lock, build_wheel
 
 
@@ -127,6 +129,54 @@ def test_a_fit_keeps_its_engine(own: Any) -> None:
     for operator in (bpy.ops.likeness.engine_setup, bpy.ops.likeness.engine_repair, bpy.ops.likeness.engine_remove):
         assert not operator.poll()
     bpy.context.window_manager.likeness_run.running = False
+
+
+class Modal(engine_setup._Work):
+    """What a window's events do with an operator; the bpy module has no windows that send any."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.reports: list[str] = []
+
+    def report(self, _kind: set[str], message: str) -> None:
+        self.reports.append(message)
+
+    def _request(self) -> Request:
+        return preferences.engine_request("WHEELS", str(self.directory), "", "cpu", False)
+
+    def run(self, cancel_at: str) -> set[str]:
+        """Timer events until the end; Cancel is pressed once the text is there."""
+        state = bpy.context.window_manager.likeness_engine
+        assert self._start(bpy.context)
+        assert self.modal(bpy.context, SimpleNamespace(type="MOUSEMOVE")) == {"PASS_THROUGH"}
+        while (answer := self.modal(bpy.context, SimpleNamespace(type="TIMER"))) == {"PASS_THROUGH"}:
+            if cancel_at in state.text:
+                assert bpy.ops.likeness.engine_cancel() == {"FINISHED"}
+            assert not bpy.ops.likeness.engine_setup.poll()
+            time.sleep(0.02)
+        return answer
+
+
+@pytest.mark.usefixtures("own")
+def test_cancel_while_blender_stays_free(root: Path, tmp_path: Path) -> None:
+    engine = old_engine(root)
+    work = Modal(tmp_path / "wheels")
+    assert work.run("Making an environment") == {"CANCELLED"}
+    assert work.reports == ["The set-up of the engine was cancelled; nothing has changed."]
+    state = bpy.context.window_manager.likeness_engine
+    assert (state.running, state.cancel, state.text, state.error) == (False, False, "", "")
+    assert environment.read_engine(root) == engine
+    assert [path.name for path in root.glob("engine-*")] == ["engine-old"]
+
+
+@pytest.mark.usefixtures("own")
+def test_blender_closes_while_the_engine_is_set_up(root: Path, tmp_path: Path) -> None:
+    engine = old_engine(root)
+    work = Modal(tmp_path / "wheels")
+    assert work._start(bpy.context)
+    work.cancel(bpy.context)
+    assert environment.read_engine(root) == engine
+    assert [path.name for path in root.glob("engine-*")] == ["engine-old"]
 
 
 def test_leftovers_go_when_blender_starts(root: Path) -> None:
