@@ -59,10 +59,10 @@ MODULES = (
     photo_list,
     photos_panel,
     targets,
-    preflight_panel,
     fit_panel,
     overlay,
     overlay_panel,
+    preflight_panel,
     history_panel,
     settings,
 )

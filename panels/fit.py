@@ -7,6 +7,7 @@ from typing import Any
 
 import bpy
 
+from .preflight import draw_first_error
 from .sidebar import Sidebar
 
 
@@ -22,6 +23,8 @@ class LIKENESS_PT_fit(Sidebar, bpy.types.Panel):
         _draw_open_runs(column, state)
         if state.running:
             _draw_running(column, state)
+        else:
+            draw_first_error(column, context)
         row = column.row()
         row.scale_y = 1.0 if state.running else 1.5
         row.operator("likeness.fit", text="Fit Next" if state.running else "Fit", icon="PLAY").resume = False

@@ -58,9 +58,8 @@ def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context, photo: A
         column.operator("likeness.photos_relocate", icon="VIEWZOOM")
     else:
         column.label(text=photo.summary)
-        row = column.row(align=True)
-        row.operator("likeness.photo_show", icon="IMAGE_BACKGROUND").all = False
-        row.operator("likeness.camera_from_exif", icon="CAMERA_DATA")
+        column.operator("likeness.photo_show", icon="IMAGE_BACKGROUND").all = False
+        column.operator("likeness.camera_from_exif", icon="CAMERA_DATA")
     column = box.column()
     column.use_property_split = True
     column.use_property_decorate = False
@@ -78,10 +77,11 @@ def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context, photo: A
     header, body = box.panel("likeness_photo_tone", default_closed=True)
     header.label(text="Weight and Tone")
     if body is not None:
-        body.use_property_split = True
-        body.use_property_decorate = False
+        column = body.column()
+        column.use_property_split = True
+        column.use_property_decorate = False
         for name in ("weight", "exposure", "white_balance"):
-            body.prop(photo, name)
+            column.prop(photo, name)
 
 
 CLASSES = (LIKENESS_PT_photos,)

@@ -33,14 +33,22 @@ class LIKENESS_PT_preflight(Sidebar, bpy.types.Panel):
         if len(hints) == len(state.findings):
             self.layout.label(text="Nothing stands in the way", icon="CHECKMARK")
         for finding in shown[:_MOST]:
-            _draw(self.layout.box(), context, finding)
+            draw_finding(self.layout.box(), context, finding)
         if len(shown) > _MOST:
             self.layout.label(text=f"… and {len(shown) - _MOST} more")
         if hints:
             self.layout.prop(state, "show_info", text=f"Show {len(hints)} Hints", toggle=True)
 
 
-def _draw(box: bpy.types.UILayout, context: bpy.types.Context, finding: Any) -> None:
+def draw_first_error(column: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """The worst finding, for whoever looks at the Fit button; nothing where nothing keeps the fit from starting."""
+    state = context.window_manager.likeness_preflight
+    if state.has_errors and state.scene == context.scene.name:
+        draw_finding(column.box(), context, state.findings[0])
+
+
+def draw_finding(box: bpy.types.UILayout, context: bpy.types.Context, finding: Any) -> None:
+    """What was found, and the button that mends it."""
     box.label(text=finding.datablock, icon=_ICONS[finding.severity])
     paragraph(box, context, finding.message)
     if finding.fix:

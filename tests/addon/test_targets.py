@@ -241,7 +241,10 @@ def test_the_panel_shows_rows_and_changes_nothing() -> None:
     cube("Bare", material("No UV"), uv=False)
     simple = draw(LIKENESS_PT_targets)
     assert ("operator", "Match Light") in simple
-    assert ("prop", "Only Material") in simple
+    assert ("prop", "Only Material") not in simple
+    targets().material = bpy.data.materials["No UV"]
+    assert ("prop", "Only Material") in draw(LIKENESS_PT_targets)
+    targets().material = None
     targets().one_by_one = True
     row("No UV").expanded = True
     cube("Neu", material("Not in the list yet"))

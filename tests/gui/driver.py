@@ -60,7 +60,9 @@ def context(kind: str = "VIEW_3D") -> Any:
     """A context as if the mouse were in that area."""
     place = area(kind)
     window = _window_of(place)
-    return bpy.context.temp_override(window=window, screen=window.screen, area=place, region=region("WINDOW", place))
+    # windows like the preferences have a screen of their own, which cannot be given
+    given = {} if window.screen.is_temporary else {"screen": window.screen}
+    return bpy.context.temp_override(window=window, area=place, region=region("WINDOW", place), **given)
 
 
 def call(name: str, *how: str, **properties: object) -> set[str]:
@@ -81,9 +83,10 @@ def xdotool(*words: object) -> None:
 
 
 def on_screen(place: bpy.types.Area, x: float, y: float) -> tuple[int, int]:
-    """X's coordinates of a point in Blender's, for a window in the upper left corner of the screen."""
+    """X's coordinates of a point in Blender's. The main window covers the screen; Blender counts from below."""
     window = _window_of(place)
-    return int(window.x + x), int(window.height - y)
+    screen = bpy.context.window_manager.windows[0].height
+    return int(window.x + x), int(screen - window.y - y)
 
 
 def wait(condition: Callable[[], object], seconds: float = 120.0, what: str = "") -> Iterator[float]:
@@ -99,16 +102,20 @@ def button(place: bpy.types.Area, kind: str, command: str) -> Iterator[float]:
 
     Blender tells nobody where its buttons are, but copies the Python command of the one below the mouse.
     """
-    within = region(kind, place)
-    for share in (0.35, 0.75, 0.95, 0.15, 0.55):
-        for y in range(within.y + within.height - 8, within.y + 4, -14):
-            x, row = on_screen(place, within.x + share * within.width, y)
-            bpy.context.window_manager.clipboard = ""
-            xdotool("mousemove", x, row, "sleep", "0.05", "key", "ctrl+c")
-            yield 0.12
-            if f".{command}(" in bpy.context.window_manager.clipboard:
-                say("found", bpy.context.window_manager.clipboard, "at", x, row)
-                return
+    for _ in range(4):
+        within = region(kind, place)
+        for share in (0.3, 0.75, 0.1, 0.95):
+            for y in range(within.y + within.height - 8, within.y + 4, -14):
+                x, row = on_screen(place, within.x + share * within.width, y)
+                bpy.context.window_manager.clipboard = ""
+                xdotool("mousemove", x, row, "sleep", "0.05", "key", "ctrl+c")
+                yield 0.12
+                if f".{command}(" in bpy.context.window_manager.clipboard:
+                    say("found", bpy.context.window_manager.clipboard, "at", x, row)
+                    return
+        middle = on_screen(place, within.x + within.width / 2, within.y + within.height / 2)
+        xdotool("mousemove", *middle, "sleep", "0.1", "click", "--repeat", 8, 5)  # the wheel
+        yield 0.5
     raise LookupError(f"no button of {command} in the {kind} of {place.type}")
 
 
