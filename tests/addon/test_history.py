@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import shutil
 from pathlib import Path
@@ -161,20 +162,44 @@ def test_a_folder_that_two_scenes_know_stays(tmp_path: Path) -> None:
     assert history.is_recorded(str(tmp_path / "a"))
 
 
+def _second_material_and_light() -> None:
+    data = bpy.data
+    square = data.objects.new("Square", data.objects["Cube"].data.copy())
+    square.data.materials[0] = data.materials["Material"].copy()
+    square.data.materials[0].name = "Other"
+    for obj in (square, data.objects.new("Lamp", data.lights.new("Lamp", "POINT"))):
+        bpy.context.scene.collection.objects.link(obj)
+    bpy.context.view_layer.update()
+
+
 @pytest.mark.parametrize(
-    "targets",
+    ("targets", "one_by_one"),
     [
-        [Target("base_color", "Material"), Target("roughness", "Material"), Target("lights", "Light")],
-        [Target("base_color"), Target("lights")],
-        [Target("world_strength"), Target("exposure"), Target("white_balance")],
+        ([Target("base_color", "Other"), Target("roughness", "Other"), Target("lights", "Lamp")], False),
+        ([Target("base_color"), Target("lights")], False),
+        ([Target("world_strength"), Target("exposure"), Target("white_balance")], False),
+        ([Target("base_color", "Other"), Target("base_color", "Material"), Target("roughness", "Other")], True),
     ],
-    ids=["named", "all", "scene"],
+    ids=["one of each", "all", "scene", "mixed"],
 )
-def test_settings_come_back_into_the_panels(tmp_path: Path, targets: list[Target]) -> None:
+def test_settings_come_back_into_the_panels(tmp_path: Path, targets: list[Target], one_by_one: bool) -> None:
+    _second_material_and_light()
     wanted = FitSettings(targets, 123, 77, 256, "cpu", 5)
     _record(tmp_path / "a", 1, wanted)
     assert bpy.ops.likeness.history_settings() == {"FINISHED"}
-    assert read_fit_settings(bpy.context.scene) == wanted
+    read = read_fit_settings(bpy.context.scene)
+    assert set(read.targets) == set(targets)
+    assert dataclasses.replace(read, targets=[]) == dataclasses.replace(wanted, targets=[])
+    assert bpy.context.scene.likeness.targets.one_by_one == one_by_one
+
+
+def test_all_by_name_comes_back_as_all(tmp_path: Path) -> None:
+    """A plan names every material; the panel said "all"."""
+    _second_material_and_light()
+    targets = [Target("base_color", name) for name in ("Other", "Material")]
+    _record(tmp_path / "a", 1, FitSettings(targets))
+    bpy.ops.likeness.history_settings()
+    assert read_fit_settings(bpy.context.scene).targets == [Target("base_color")]
 
 
 def test_a_material_that_is_gone_is_named_when_settings_come_back(tmp_path: Path) -> None:
