@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -14,9 +13,12 @@ from typing import Any
 import bpy
 
 from ..engine.errors import LikenessError, SceneError
-from ..engine.job import JOB, RESULT, load_job, load_result
-from ..engine.result import MATERIAL_TARGETS, SCENE_TARGETS, TARGETS, FitResult, FitSettings
+from ..engine.job import JOB, RESULT, load_result, load_settings
+from ..engine.locks import is_locked
+from ..engine.result import MATERIAL_TARGETS, TARGETS, FitResult, FitSettings, Target
+from ..engine.runs import LOCK, discard, settle
 from ..engine.targets import parse_target
+from . import target_rows
 from .photo_list import settings as stored_settings
 from .write_result import WriteSummary, write_result
 
@@ -93,12 +95,15 @@ def apply_run(scene: bpy.types.Scene, index: int = -1, keep_before: bool = True)
             f'{run.name}: its job folder "{run.folder}" is gone, so its result cannot be applied. Restore its settings '
             "and fit again"
         )
-    return write_result(scene, load_result(Path(run.folder)), keep_before)
+    folder = Path(run.folder)
+    summary = write_result(scene, load_result(folder), keep_before)
+    settle(folder)
+    return summary
 
 
 def apply_folder(scene: bpy.types.Scene, folder: Path, keep_before: bool = True) -> WriteSummary:
     """Write the result of a job that was computed elsewhere, and record it. Raises SceneError, with nothing changed."""
-    settings = load_job(folder)[1]
+    settings = load_settings(folder)
     result = load_result(folder)
     summary = write_result(scene, result, keep_before)
     add_run(scene, folder, settings, result)
@@ -107,15 +112,17 @@ def apply_folder(scene: bpy.types.Scene, folder: Path, keep_before: bool = True)
 
 def remove_run(scene: bpy.types.Scene, index: int = -1, delete_files: bool = True) -> str:
     """Take a run out of the list; returns its name. ``delete_files`` removes its job folder, if that is Likeness' own
-    and no other entry refers to it."""
+    and no other entry refers to it. Raises SceneError for a run that goes on in that folder at this moment."""
     run = run_at(scene, index)
+    if delete_files and is_locked(Path(run.folder) / LOCK):
+        raise SceneError(f"{run.name} goes on at this moment. Stop it first")
     stored = stored_settings(scene)
     name, folder, own = run.name, Path(run.folder), run.own_folder
     place = next(i for i, other in enumerate(stored.runs) if other == run)
     stored.runs.remove(place)
     stored.active_run = max(0, min(stored.active_run - (place < stored.active_run), len(stored.runs) - 1))
     if delete_files and own and _is_job(folder) and not is_recorded(str(folder)):
-        shutil.rmtree(folder, ignore_errors=True)
+        discard(folder)
     return name
 
 
@@ -129,32 +136,52 @@ def restore_settings(scene: bpy.types.Scene, index: int = -1) -> list[str]:
 
 
 def restore_targets(scene: bpy.types.Scene, words: Iterable[str]) -> list[str]:
-    """Tick in the panel what ``words`` name (``base_color@Gold``); returns what could not be, one line each."""
+    """Tick in the panel what ``words`` name (``base_color@Gold``); returns what could not be, one line each.
+
+    Where the switches cannot say it, things are chosen one by one.
+    """
     chosen = stored_settings(scene).targets
-    missing = []
+    missing: dict[str, None] = {}
     targets = []
     for word in words:
         try:
             targets.append(parse_target(word))
         except LikenessError as error:  # written by a newer version
-            missing.append(str(error))
-    for kind in TARGETS:
-        setattr(chosen, kind, any(target.kind == kind for target in targets))
-    for pointer, kinds, owner in (
-        ("material", MATERIAL_TARGETS, bpy.data.materials),
-        ("light", ("lights",), bpy.data.lights),
-    ):
-        named = {
-            target.datablock for target in targets if target.kind in kinds and target.kind not in SCENE_TARGETS[1:]
-        }
-        only = None
-        if len(named) == 1 and None not in named:
-            (name,) = named
-            only = next((datablock for datablock in owner if datablock.name_full == name), None)
-            if only is None:
-                missing.append(f'There is no {pointer} "{name}" in this file any more; all are ticked instead')
-        setattr(chosen, pointer, only)
-    return missing
+            missing[str(error)] = None
+    target_rows.refresh(scene)
+    free = {row.material or row.light: row for row in chosen.rows if target_rows.row_kinds(row) and not row.obstacle}
+    names = {owner.name_full for owner in free}
+    for target in targets:
+        if target.datablock is not None and target.datablock not in names:
+            what = "light" if target.kind in target_rows.LIGHT_KINDS else "material"
+            missing[f'There is no {what} "{target.datablock}" to fit in this scene any more'] = None
+    with target_rows.writing():
+        for kind in TARGETS:
+            setattr(chosen, kind, any(target.kind == kind for target in targets))
+        for owner, row in free.items():
+            for kind in target_rows.row_kinds(row):
+                setattr(row, kind, Target(kind) in targets or Target(kind, owner.name_full) in targets)
+        only_material, materials_alike = _only(
+            targets, MATERIAL_TARGETS, [o for o, row in free.items() if row.material]
+        )
+        only_light, lights_alike = _only(targets, target_rows.LIGHT_KINDS, [o for o, row in free.items() if row.light])
+        chosen.material, chosen.light = only_material, only_light
+    chosen.one_by_one = not (materials_alike and lights_alike)
+    return list(missing)
+
+
+def _only(targets: list[Target], kinds: tuple[str, ...], owners: list[Any]) -> tuple[Any, bool]:
+    """The one datablock that ``targets`` of these kinds name, None for all; and whether that says everything."""
+    sets = [{target.datablock for target in targets if target.kind == kind} for kind in kinds]
+    chosen = [names for names in sets if names]
+    if not chosen:
+        return None, True
+    names = chosen[0]
+    if any(other != names for other in chosen):
+        return None, False
+    if None in names or names >= {owner.name_full for owner in owners}:
+        return None, True
+    return next((owner for owner in owners if names == {owner.name_full}), None), len(names) == 1
 
 
 def _is_job(folder: Path) -> bool:

@@ -114,10 +114,10 @@ def forget() -> None:
         state.scene, state.has_errors, state.reason = "", False, ""
 
 
-def first_error(scene: bpy.types.Scene) -> str:
-    """The first thing that keeps a scene from being fitted as it is now, "" where there is none. Writes nothing."""
-    state = _state()
-    errors = (finding for finding in find(scene, state.engine if state else "") if finding.severity == "error")
+def first_error(scene: bpy.types.Scene, engine: str) -> str:
+    """The first thing that keeps a scene from being fitted as it is now, "" where there is none; ``engine`` as in
+    :func:`find`. Writes nothing."""
+    errors = (finding for finding in find(scene, engine) if finding.severity == "error")
     return next((f"{finding.datablock}: {finding.message}" for finding in errors), "")
 
 

@@ -18,6 +18,7 @@ from ..engine import environment
 from ..engine.environment import Engine, Request
 from ..engine.environment_client import SetUp, Step
 from ..engine.errors import LikenessError
+from . import preflight
 from .engine_state import engine_state
 from .run_state import run_state
 
@@ -133,6 +134,7 @@ class _Work:
             self._set_up.close()
         state = engine_state(context)
         state.running, state.cancel, state.text = False, False, ""
+        preflight.recheck(context)
         _redraw(context)
 
     def _request(self) -> Request:
@@ -211,6 +213,7 @@ class LIKENESS_OT_engine_remove(bpy.types.Operator):
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         engine_state(context).error = ""
+        preflight.recheck(context)
         self.report({"INFO"}, "The engine was removed")
         return {"FINISHED"}
 

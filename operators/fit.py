@@ -204,7 +204,11 @@ class LIKENESS_OT_fit(bpy.types.Operator):
             self.report({"INFO"}, "The fit is done. Look at it, then press Apply")
             return {"FINISHED"}
         # an operator of its own, with an undo step of its own: one Ctrl-Z takes the whole result back
-        return bpy.ops.likeness.apply("EXEC_DEFAULT", True)
+        try:
+            return bpy.ops.likeness.apply("EXEC_DEFAULT", True)
+        except RuntimeError as error:  # what it reported, as in Edit Mode: the result waits until Apply is pressed
+            self.report({"ERROR"}, str(error).removeprefix("Error: ").strip())
+            return {"CANCELLED"}
 
     def _record(self, run: running.Running, result: FitResult) -> None:
         """The run is over and its result is on disk: note it in the scene's history. Raises SceneError where the scene

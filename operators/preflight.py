@@ -74,7 +74,7 @@ def blocked(context: bpy.types.Context) -> str:
         return ""
     now = time.monotonic()
     if bpy.app.background or _answer[0] != scene.name or now - _answer[1] > _TRUSTED:
-        _answer[:] = [scene.name, now, preflight.first_error(scene)]
+        _answer[:] = [scene.name, now, preflight.first_error(scene, _engine_trouble())]
     return _answer[2]
 
 

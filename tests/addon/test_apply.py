@@ -233,3 +233,20 @@ def test_photos_that_left_the_list_are_passed_over(tmp_path: Path) -> None:
     bpy.context.scene.likeness.photos.clear()
     assert bpy.ops.likeness.apply() == {"FINISHED"}
     assert bpy.ops.likeness.before_after() == {"FINISHED"}
+
+
+def test_a_fit_that_ends_in_edit_mode_waits_to_be_applied(photo_of_start_up_scene: Path) -> None:
+    settings = bpy.context.scene.likeness
+    settings.photos.clear()
+    bpy.ops.likeness.photo_add(filepath=str(photo_of_start_up_scene), camera="Camera")
+    settings.iterations, settings.resolution, settings.texture_size, settings.device = 3, 32, 16, "cpu"
+    bpy.ops.object.mode_set(mode="EDIT")
+    with pytest.raises(RuntimeError, match='"Cube" is in another mode') as caught:
+        bpy.ops.likeness.fit()
+    assert "Traceback" not in str(caught.value)
+    assert not bpy.context.window_manager.likeness_run.running
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert "Material base color" not in bpy.data.images
+    assert len(settings.runs) == 1
+    assert bpy.ops.likeness.apply() == {"FINISHED"}
+    assert "Material base color" in bpy.data.images

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import shutil
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.addon.apply_scene import (
     full_result,
     in_window,
 )
+from tests.addon.test_photo_panels import drawn
 
 pytestmark = pytest.mark.usefixtures("addon")
 
@@ -161,20 +163,44 @@ def test_a_folder_that_two_scenes_know_stays(tmp_path: Path) -> None:
     assert history.is_recorded(str(tmp_path / "a"))
 
 
+def _second_material_and_light() -> None:
+    data = bpy.data
+    square = data.objects.new("Square", data.objects["Cube"].data.copy())
+    square.data.materials[0] = data.materials["Material"].copy()
+    square.data.materials[0].name = "Other"
+    for obj in (square, data.objects.new("Lamp", data.lights.new("Lamp", "POINT"))):
+        bpy.context.scene.collection.objects.link(obj)
+    bpy.context.view_layer.update()
+
+
 @pytest.mark.parametrize(
-    "targets",
+    ("targets", "one_by_one"),
     [
-        [Target("base_color", "Material"), Target("roughness", "Material"), Target("lights", "Light")],
-        [Target("base_color"), Target("lights")],
-        [Target("world_strength"), Target("exposure"), Target("white_balance")],
+        ([Target("base_color", "Other"), Target("roughness", "Other"), Target("lights", "Lamp")], False),
+        ([Target("base_color"), Target("lights")], False),
+        ([Target("world_strength"), Target("exposure"), Target("white_balance")], False),
+        ([Target("base_color", "Other"), Target("base_color", "Material"), Target("roughness", "Other")], True),
     ],
-    ids=["named", "all", "scene"],
+    ids=["one of each", "all", "scene", "mixed"],
 )
-def test_settings_come_back_into_the_panels(tmp_path: Path, targets: list[Target]) -> None:
+def test_settings_come_back_into_the_panels(tmp_path: Path, targets: list[Target], one_by_one: bool) -> None:
+    _second_material_and_light()
     wanted = FitSettings(targets, 123, 77, 256, "cpu", 5)
     _record(tmp_path / "a", 1, wanted)
     assert bpy.ops.likeness.history_settings() == {"FINISHED"}
-    assert read_fit_settings(bpy.context.scene) == wanted
+    read = read_fit_settings(bpy.context.scene)
+    assert set(read.targets) == set(targets)
+    assert dataclasses.replace(read, targets=[]) == dataclasses.replace(wanted, targets=[])
+    assert bpy.context.scene.likeness.targets.one_by_one == one_by_one
+
+
+def test_all_by_name_comes_back_as_all(tmp_path: Path) -> None:
+    """A plan names every material; the panel said "all"."""
+    _second_material_and_light()
+    targets = [Target("base_color", name) for name in ("Other", "Material")]
+    _record(tmp_path / "a", 1, FitSettings(targets))
+    bpy.ops.likeness.history_settings()
+    assert read_fit_settings(bpy.context.scene).targets == [Target("base_color")]
 
 
 def test_a_material_that_is_gone_is_named_when_settings_come_back(tmp_path: Path) -> None:
@@ -206,3 +232,28 @@ def test_a_job_goes_out_as_a_folder_and_comes_back(tmp_path: Path, photo_of_star
         bpy.ops.ed.undo()
         assert everything() == before
         assert len(_runs()) == 0
+
+
+def test_the_panel_marks_runs_that_are_gone_or_worse(tmp_path: Path) -> None:
+    assert "likeness.history_apply" not in drawn("LIKENESS_PT_history")
+    _record(tmp_path / "a")
+    fine = drawn("LIKENESS_PT_history")
+    assert {"likeness.history_apply", "likeness.history_settings", "likeness.job_save", "note"} <= {*fine}
+    assert "20.0 → 31.0 dB" in drawn("LIKENESS_UL_runs", item=_runs()[0])
+    assert not [text for text in fine if "gone" in text or "Less like" in text]
+    shutil.rmtree(tmp_path / "a")
+    _runs()[0].psnr_after = 10.0
+    bad = drawn("LIKENESS_PT_history")
+    assert "Its job folder is gone: settings only" in bad
+    assert "Less like the photos than before" in bad
+    assert "20.0 → 10.0 dB" in drawn("LIKENESS_UL_runs", item=_runs()[0])
+
+
+def test_the_panel_says_which_side_is_shown(tmp_path: Path) -> None:
+    assert not bpy.types.LIKENESS_PT_before_after.poll(bpy.context)
+    finished_fit(tmp_path)
+    bpy.ops.likeness.apply()
+    assert bpy.types.LIKENESS_PT_before_after.poll(bpy.context)
+    assert "Showing After" in drawn("LIKENESS_PT_before_after")
+    bpy.ops.likeness.before_after()
+    assert "Showing Before" in drawn("LIKENESS_PT_before_after")

@@ -138,11 +138,18 @@ def _default(prop: bpy.types.Property) -> str:
     return repr(prop.default).replace("'", '"')
 
 
+def _choices(prop: bpy.types.Property) -> str:
+    if prop.type != "ENUM":
+        return ""
+    others = [f"`{item.identifier}`" for item in prop.enum_items if item.identifier != prop.default]
+    return f" (or {', '.join(others)})"
+
+
 def _arguments(cls: type[bpy.types.Operator]) -> list[bpy.types.Property]:
-    """What a script can give to an operator; the filter of the file dialog is for the dialog alone."""
+    """What a script can give to an operator: all but what only a file dialog needs."""
     name = cls.bl_idname.removeprefix("likeness.")
     properties = getattr(bpy.ops.likeness, name).get_rna_type().properties
-    return [prop for prop in properties if prop.identifier not in ("rna_type", "filter_glob", "filter_folder")]
+    return [prop for prop in properties if prop.identifier != "rna_type" and not prop.identifier.startswith("filter_")]
 
 
 def operator_rows() -> dict[str, str]:
@@ -151,7 +158,7 @@ def operator_rows() -> dict[str, str]:
     for cls in registration.CLASSES:
         if not issubclass(cls, bpy.types.Operator):
             continue
-        arguments = [f"`{prop.identifier}={_default(prop)}`" for prop in _arguments(cls)]
+        arguments = [f"`{prop.identifier}={_default(prop)}`{_choices(prop)}" for prop in _arguments(cls)]
         tooltip = " ".join((cls.__doc__ or "").split())
         rows[cls.bl_idname] = f"| `{cls.bl_idname}` | {', '.join(arguments) or '–'} | {tooltip} |"
     return rows
