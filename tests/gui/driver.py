@@ -21,12 +21,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import addon_utils
 import bpy
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = Path(os.environ.get("GUI_OUT") or ROOT / "out" / "gui")
 ENGINE = os.environ.get("GUI_ENGINE") or str(ROOT / ".venv" / "bin" / "python")
+NAME = f"bl_ext.likeness_test.{ROOT.name}"
 _BEGAN = time.time()
 
 
@@ -132,6 +134,17 @@ def show_sidebar() -> Iterator[float]:
     yield 1.0
     region("UI", area()).active_panel_category = "Likeness"
     yield 1.0
+
+
+def install() -> None:
+    """The checkout as an extension, from a repository of its own, with the engine of GUI_ENGINE."""
+    repos = bpy.context.preferences.extensions.repos
+    for repo in [repo for repo in repos if repo.module.startswith("likeness_test")]:  # of an earlier run
+        repos.remove(repo)
+    repos.new(name="Likeness Test", module="likeness_test", custom_directory=str(ROOT.parent))
+    assert addon_utils.enable(NAME, default_set=True) is not None, NAME
+    own = bpy.context.preferences.addons[NAME].preferences
+    own.source, own.python = "PYTHON", ENGINE
 
 
 def painted_cube() -> bpy.types.Image:

@@ -1,24 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A fit in Blender's window, driven as an artist would: run by Blender itself, not by pytest.
+"""A fit in Blender's window: overlay, pause, queue, cancel, loading a file, applying; see driver.py.
 
-    blender --python tests/gui/run_fit.py
-
-Settings, from the environment:
-
-    GUI_OUT      folder for screenshots and the log; made if need be                                  (out/gui)
-    GUI_ENGINE   interpreter that has the engine                                 (.venv/bin/python of this checkout)
-
-It takes screenshots with ImageMagick's ``import`` and presses keys with ``xdotool``, so it needs an X screen
-(Xvfb will do). The last line that it prints is PASSED or FAILED.
+blender --python tests/gui/run_fit.py
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,27 +17,24 @@ import bpy
 import numpy as np
 from bpy_extras.view3d_utils import location_3d_to_region_2d
 
-ROOT = Path(__file__).resolve().parents[2]
-OUT = Path(os.environ.get("GUI_OUT") or ROOT / "out" / "gui")
-ENGINE = os.environ.get("GUI_ENGINE") or str(ROOT / ".venv" / "bin" / "python")
-NAME = f"bl_ext.likeness_test.{ROOT.name}"
-BEGAN = time.time()
-
-
-def say(*words: object) -> None:
-    print(f"[{time.time() - BEGAN:6.2f}]", *words, flush=True)
-
-
-def context() -> object:
-    window = bpy.context.window_manager.windows[0]
-    area = next(area for area in window.screen.areas if area.type == "VIEW_3D")
-    region = next(region for region in area.regions if region.type == "WINDOW")
-    return bpy.context.temp_override(window=window, screen=window.screen, area=area, region=region)
-
-
-def area() -> bpy.types.Area:
-    window = bpy.context.window_manager.windows[0]
-    return next(area for area in window.screen.areas if area.type == "VIEW_3D")
+sys.path.insert(0, str(Path(__file__).parent))
+from driver import (
+    NAME,
+    OUT,
+    area,
+    call,
+    context,
+    drive,
+    install,
+    on_screen,
+    painted_cube,
+    photograph,
+    say,
+    shot,
+    show_sidebar,
+    wait,
+    xdotool,
+)
 
 
 def state() -> object:
@@ -58,75 +45,23 @@ def overlay() -> object:
     return bpy.context.window_manager.likeness_overlay
 
 
-def shot(name: str) -> None:
-    # what X shows: Blender's own screenshot is black with software OpenGL
-    subprocess.run(["import", "-window", "root", str(OUT / f"{name}.png")], check=False)
-    say("shot", name)
-
-
 def press_escape() -> None:
-    window, view = bpy.context.window_manager.windows[0], area()
-    x, y = view.x + view.width // 3, window.height - view.y - view.height // 2
-    subprocess.run(["xdotool", "mousemove", str(x), str(y), "sleep", "0.2", "key", "Escape"], check=False)
-
-
-def call(name: str, *how: str, **properties: object) -> set[str]:
-    with context():
-        return getattr(bpy.ops.likeness, name)(*(how or ("INVOKE_DEFAULT",)), **properties)
-
-
-def install() -> None:
-    """The checkout as an extension, from a repository of its own."""
-    repos = bpy.context.preferences.extensions.repos
-    for repo in [repo for repo in repos if repo.module.startswith("likeness_test")]:  # of an earlier run
-        repos.remove(repo)
-    repos.new(name="Likeness Test", module="likeness_test", custom_directory=str(ROOT.parent))
-    assert addon_utils.enable(NAME, default_set=True) is not None, NAME
-    bpy.context.preferences.addons[NAME].preferences.python = ENGINE
+    view = area()
+    xdotool(
+        "mousemove", *on_screen(view, view.x + view.width / 3, view.y + view.height / 2), "sleep", 0.2, "key", "Escape"
+    )
 
 
 def make_scene() -> Path:
-    """A painted cube, rendered by Cycles for a photo, then without its paint. Saved, since runs belong to files."""
-    scene = bpy.context.scene
-    scene.render.engine, scene.cycles.samples, scene.cycles.use_denoising = "CYCLES", 32, False
-    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = 960, 540, 100
-    scene.world.node_tree.nodes["Background"].inputs["Strength"].default_value = 4.0
-    shader = bpy.data.materials["Material"].node_tree
-    principled = shader.nodes["Principled BSDF"]
-    image = bpy.data.images.new("Paint", 64, 64)
-    y, x = np.mgrid[0:64, 0:64] // 8
-    paint = np.ones((64, 64, 4), np.float32)
-    paint[..., 0], paint[..., 1], paint[..., 2] = (x % 3) / 2.5, (y % 4) / 3.5, ((x + y) % 2) * 0.8
-    image.pixels.foreach_set(paint.ravel())
-    texture = shader.nodes.new("ShaderNodeTexImage")
-    texture.image = image
-    shader.links.new(texture.outputs["Color"], principled.inputs["Base Color"])
-    scene.render.image_settings.file_format = "PNG"
-    scene.render.filepath = str(OUT / "photo.png")
-    bpy.ops.render.render(write_still=True)
-    shader.nodes.remove(texture)
-    bpy.data.images.remove(image)
+    """A painted cube, photographed, then without its paint. Saved, since runs belong to files."""
+    photograph(OUT / "photo.png", painted_cube())
     call("photo_add", "EXEC_DEFAULT", filepath=str(OUT / "photo.png"), camera="Camera")
-    settings = scene.likeness
+    settings = bpy.context.scene.likeness
     settings.resolution, settings.texture_size, settings.device = 384, 256, "cpu"
     settings.iterations = 120
     file = OUT / "cube.blend"
     bpy.ops.wm.save_as_mainfile(filepath=str(file))
     return file
-
-
-def wait(condition: object, seconds: float = 120.0) -> Iterator[float]:
-    until = time.time() + seconds
-    while not condition():
-        assert time.time() < until, f"waited {seconds} s in vain; {state().phase} {state().text}"
-        yield 0.1
-
-
-def show_sidebar() -> Iterator[float]:
-    area().spaces.active.show_region_ui = True
-    yield 1.0
-    next(region for region in area().regions if region.type == "UI").active_panel_category = "Likeness"
-    yield 1.0
 
 
 def same_colours(shot_name: str) -> None:
@@ -167,7 +102,6 @@ def same_colours(shot_name: str) -> None:
 
 
 def steps() -> Iterator[float]:
-    OUT.mkdir(parents=True, exist_ok=True)
     os.environ["LIKENESS_JOBS"] = str(OUT / "jobs")
     install()
     file = make_scene()
@@ -274,21 +208,4 @@ def steps() -> Iterator[float]:
     assert state().open_runs[0].can_resume
 
 
-bpy.context.preferences.view.show_splash = False
-RUN = steps()
-
-
-def tick() -> float | None:
-    try:
-        return next(RUN)
-    except StopIteration:
-        say("PASSED")
-    except BaseException:
-        traceback.print_exc()
-        say("FAILED")
-    sys.stdout.flush()
-    bpy.ops.wm.quit_blender()
-    return None
-
-
-bpy.app.timers.register(tick, first_interval=2.0, persistent=True)
+drive(steps())
