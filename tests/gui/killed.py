@@ -25,11 +25,11 @@ def first() -> Iterator[float]:
     photograph(OUT / "killed.png", painted_cube())
     call("photo_add", "EXEC_DEFAULT", filepath=str(OUT / "killed.png"), camera="Camera")
     settings = bpy.context.scene.likeness
-    settings.resolution, settings.texture_size, settings.device, settings.iterations = 256, 256, "cpu", 400
+    settings.resolution, settings.texture_size, settings.device, settings.iterations = 256, 256, "cpu", 3000
     bpy.ops.wm.save_as_mainfile(filepath=str(FILE))
     call("fit")
     run = bpy.context.window_manager.likeness_run
-    yield from wait(lambda: run.factor > 0.5, 120, "for half of the fit")
+    yield from wait(lambda: (Path(run.folder) / "checkpoint.pt").exists(), 200, "for a checkpoint")
     say("killed at", run.factor)
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -48,6 +48,8 @@ def second() -> Iterator[float]:
     yield from click(area(), "UI", "likeness.run_resume")
     yield from wait(lambda: run.running and run.factor > 0.0, 60, "for the fit to go on")
     say("goes on at", run.factor)
+    assert run.factor > 0.02, "it began anew"
+    call("stop")
     yield from wait(lambda: run.has_result and not run.running, 120, "for the result")
     shot("2_done")
 
