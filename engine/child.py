@@ -34,6 +34,8 @@ class Child:
     def __init__(self, command: list[str], folder: Path, environment: Mapping[str, str]) -> None:
         self.log = folder / "log.txt"
         messages = folder / "messages.jsonl"
+        with contextlib.suppress(OSError):
+            messages.unlink()  # a process whose Blender died may still be writing into the old file
         with open(messages, "wb") as out, open(self.log, "wb") as err:
             self.process = subprocess.Popen(
                 command,
@@ -63,17 +65,26 @@ class Child:
                 self.process.stdin.write(line.encode() + b"\n")
                 self.process.stdin.flush()
 
-    def close(self, patience: float = 10.0) -> None:
-        """Let go of the process; one that still runs is stopped, after ``patience`` seconds by force."""
+    def let_go(self) -> None:
+        """Leave the process alone: it sees the end of its stdin and ends by itself."""
         if self.process.stdin is not None:
             with contextlib.suppress(OSError):
                 self.process.stdin.close()
+        self._messages.close()
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self.process.kill()
+        self.let_go()
+
+    def close(self, patience: float = 10.0) -> None:
+        """Let go of the process; one that still runs is stopped, after ``patience`` seconds by force."""
+        self.let_go()
         try:
             self.process.wait(patience)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self._messages.close()
 
     def last_words(self) -> str:
         """The last line of its log, for a process that ended without a word."""

@@ -1,16 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parent's end of the worker process: start it, read its messages without blocking, tell it what to do.
-
-Messages and log pass through files in the job folder. A timer in Blender can read those at any time on any
-platform, without threads (which must not outlive an operator) and without pipes that fill up.
-"""
+"""The parent's end of the worker process: start it, read its messages without blocking, tell it what to do."""
 
 from __future__ import annotations
 
-import contextlib
-import json
 import math
-import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .child import Child, clean_environment
 from .errors import (
     CancelledError,
     DivergedError,
@@ -64,31 +58,19 @@ class Worker:
         self.report = ""  # path of the page
         self.warnings: list[str] = []
         self.previews: dict[int, Preview] = {}  # new since somebody emptied it
-        messages, log = folder / "messages.jsonl", folder / "log.txt"
         command = [python, str(_WORKER), str(folder), *["--resume"] * resume, *["--keep"] * keep]
-        # Blender's own Python settings must not leak into the other Python
-        environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONHOME", "PYTHONPATH")}
-        environment["PYTHONUNBUFFERED"] = "1"
-        with contextlib.suppress(OSError):
-            messages.unlink()  # a worker whose Blender died may still be writing into the old file
         try:
-            with open(messages, "wb") as out, open(log, "wb") as err:
-                self._process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.PIPE,
-                    stdout=out,
-                    stderr=err,
-                    env=environment,
-                    creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-                )
+            self._child = Child(command, folder, clean_environment())
         except OSError as error:
             raise EngineMissingError(
                 f'The engine\'s Python "{python}" cannot be started ({error.strerror}); '
                 "choose another in the add-on's preferences or in LIKENESS_PYTHON."
             ) from error
-        self._messages = open(messages, "rb")  # noqa: SIM115 (closed by close)
-        self._log = log
-        self._rest = b""
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The operating system's process."""
+        return self._child.process
 
     @property
     def result(self) -> FitResult | None:
@@ -97,9 +79,9 @@ class Worker:
 
     def poll(self) -> list[Progress]:
         """Progress since the last call. Sets ``ended`` once there is a result; raises the worker's error."""
-        dead = self._process.poll() is not None  # before reading, so that the last words are not missed
+        dead = self._child.is_over()  # before reading, so that the last words are not missed
         progress = []
-        for message in self._read():
+        for message in self._child.read():
             kind = message.pop("type")
             if kind == "progress":
                 progress.append(_progress(message))
@@ -130,69 +112,44 @@ class Worker:
 
     def cancel(self) -> None:
         """Ask for checkpoint and result; both come through ``poll`` a moment later."""
-        self._tell("cancel")
+        self._child.tell("cancel")
 
     def abort(self) -> None:
         """Ask to stop after the checkpoint, without a result; ``poll`` raises CancelledError then."""
-        self._tell("abort")
+        self._child.tell("abort")
 
     def pause(self) -> None:
         """Ask to wait before the next step; ``paused`` says when it does."""
-        self._tell("pause")
+        self._child.tell("pause")
 
     def go_on(self) -> None:
         """End a pause."""
-        self._tell("continue")
+        self._child.tell("continue")
 
     def show(self, photo: str) -> None:
         """Choose the photo of the live preview by name."""
-        self._tell(f"preview {photo}")
-
-    def _tell(self, line: str) -> None:
-        if self._process.stdin is not None and not self._process.stdin.closed:
-            with contextlib.suppress(OSError):  # it has ended already
-                self._process.stdin.write(line.encode() + b"\n")
-                self._process.stdin.flush()
+        self._child.tell(f"preview {photo}")
 
     def let_go(self) -> None:
         """Leave the process alone: it sees the end of its stdin, writes checkpoint and result, and ends by itself."""
-        if self._process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._process.stdin.close()
-        self._messages.close()
+        self._child.let_go()
 
     def kill(self) -> None:
         """End the process at once; what is not in its checkpoint is lost."""
-        self._process.kill()
-        self.let_go()
+        self._child.kill()
 
     def close(self, patience: float = 10.0) -> None:
         """Let go of the process; one that still runs is stopped, after ``patience`` seconds by force."""
-        if self._process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._process.stdin.close()
-        try:
-            self._process.wait(patience)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._messages.close()
-
-    def _read(self) -> Iterator[dict[str, Any]]:
-        *lines, self._rest = (self._rest + self._messages.read()).split(b"\n")
-        for line in lines:
-            yield json.loads(line)
+        self._child.close(patience)
 
     def _last_words(self) -> str:
-        code = self._process.returncode
+        code = self.process.returncode
         if code < 0:  # by a signal; Windows has none
             return (
                 f"The engine was killed (signal {-code}), by hand or because memory ran out; go on from the last "
-                f'checkpoint, or choose a smaller resolution or texture size. Its log is "{self._log}"'
+                f'checkpoint, or choose a smaller resolution or texture size. Its log is "{self._child.log}"'
             )
-        lines = self._log.read_text(errors="replace").strip().splitlines()
-        said = f": {lines[-1]}" if lines else ""
-        return f'The engine stopped with code {code}{said}. Its log is "{self._log}".'
+        return f"The engine {self._child.last_words()}"
 
 
 def _progress(message: dict[str, Any]) -> Progress:

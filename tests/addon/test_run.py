@@ -217,7 +217,7 @@ def test_another_file_lets_go_of_the_run(ready: bpy.types.Scene, tmp_path: Path)
     state = run_state(bpy.context)
     assert not state.running
     assert not state.folder
-    assert run.worker._process.wait(60) is not None, "it ends by itself"
+    assert run.worker.process.wait(60) is not None, "it ends by itself"
     bpy.ops.wm.open_mainfile(filepath=str(file))
     (offered,) = run_state(bpy.context).open_runs
     assert "was interrupted at" in offered.text
@@ -234,7 +234,7 @@ def test_cancel_is_done_within_a_second_even_if_the_worker_is_deaf(ready: bpy.ty
         wait_for(run)
     assert time.monotonic() - began < 1.3
     run.end(bpy.context)
-    assert run.worker._process.wait(5) != 0
+    assert run.worker.process.wait(5) != 0
     state = run_state(bpy.context)
     assert not state.stopped, "there is nothing to go on from"
     assert not state.has_result

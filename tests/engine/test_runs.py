@@ -94,7 +94,7 @@ def test_kill_minus_nine_and_resume_end_where_an_undisturbed_fit_does(tmp_path: 
     worker.close()
     worker = Worker(sys.executable, killed, resume=True)
     until(worker, 3)
-    os.kill(worker._process.pid, signal.SIGKILL)
+    os.kill(worker.process.pid, signal.SIGKILL)
     with pytest.raises(LikenessError, match=r"killed \(signal 9\).*go on"):
         until(worker, LONG)
     worker.close()
@@ -113,7 +113,7 @@ def test_a_parent_that_is_killed_leaves_a_run_that_is_found(tmp_path: Path) -> N
         f"job = Path({str(job)!r})\nassert FileLock(job / 'run.lock').acquire()\n"
         "worker = Worker(sys.executable, job)\n"
         "for progress in worker.wait():\n"
-        "    if progress is not None and progress.iteration == 5: print(worker._process.pid, flush=True)\n"
+        "    if progress is not None and progress.iteration == 5: print(worker.process.pid, flush=True)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT.parent)}
     with subprocess.Popen(
