@@ -174,7 +174,7 @@ def _after_load(*_arguments: Any) -> None:
 def _check_soon() -> None:
     """Look at the scene once Blender is ready for it, so that the sidebar begins with what there is to do."""
     if not bpy.app.background and not bpy.app.timers.is_registered(_first_check):
-        bpy.app.timers.register(_first_check, first_interval=0.2)
+        bpy.app.timers.register(_first_check, first_interval=0.2, persistent=True)  # as in run_state
 
 
 def _first_check() -> None:

@@ -198,7 +198,8 @@ def _file_loaded(*_: Any) -> None:
 def _look_again(seconds: float) -> None:
     if bpy.app.timers.is_registered(_look):
         bpy.app.timers.unregister(_look)
-    bpy.app.timers.register(_look, first_interval=seconds)
+    # a timer that a file load drops crashes Blender 4.2 at its end and hangs 4.5
+    bpy.app.timers.register(_look, first_interval=seconds, persistent=True)
 
 
 def _look() -> None:

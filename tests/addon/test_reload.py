@@ -72,7 +72,9 @@ for _ in range(50):
 after = state()
 print(json.dumps(dict(before=before, after=after)))
 if sys.argv[2] == "on":
-    likeness.register()  # and is left on: the end of Python has to switch it off
+    likeness.register()  # and is left on: the end of Python has to switch it off, also after a file was opened
+    bpy.ops.wm.save_as_mainfile(filepath=sys.argv[3])
+    bpy.ops.wm.open_mainfile(filepath=sys.argv[3])
 print("end", flush=True)
 '''
 
@@ -84,11 +86,12 @@ def versions() -> list[str]:
 
 @pytest.mark.parametrize("how", ["same modules", "reload"])
 @pytest.mark.parametrize("bpy_folder", versions())
-def test_fifty_times_on_and_off(bpy_folder: str, how: str) -> None:
+def test_fifty_times_on_and_off(bpy_folder: str, how: str, tmp_path: Path) -> None:
     environment = dict(os.environ)
     if bpy_folder:
         environment["PYTHONPATH"] = os.pathsep.join([bpy_folder, environment.get("PYTHONPATH", "")])
-    command = [sys.executable, "-X", "faulthandler", "-c", PROGRAM, how, "on" if how == "reload" else "off"]
+    left = "on" if how == "reload" else "off"
+    command = [sys.executable, "-X", "faulthandler", "-c", PROGRAM, how, left, str(tmp_path / "a.blend")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment, cwd="/")
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
