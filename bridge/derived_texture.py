@@ -41,6 +41,7 @@ class DerivedTextures:
         def note(texture_source: Source) -> np.ndarray:
             if self.textures.needs_baking(texture_source):
                 raise NotUnderstoodError(texture_source)
+            assert texture_source.node is not None
             texture = self.textures.read(replace(texture_source, output=texture_source.node.outputs["Color"]))
             if texture is None:
                 raise NotUnderstoodError(texture_source)

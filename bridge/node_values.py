@@ -7,6 +7,7 @@ Sockets are addressed by identifier: names repeat within a node and differ betwe
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import bpy
 import numpy as np
@@ -78,7 +79,7 @@ class Evaluator:
 
 
 def _default(socket: bpy.types.NodeSocket) -> Array:
-    value = getattr(socket, "default_value", 0.0)  # a shader socket has none
+    value: Any = getattr(socket, "default_value", 0.0)  # a shader socket has none
     parts = [float(value)] if socket.type in _NUMBERS else [float(part) for part in value[:3]]
     return np.array(parts, np.float32).reshape(1, 1, -1)
 

@@ -111,8 +111,8 @@ class InputReader:
                     return None if found.texture is None else NormalMap(found.texture, float(strength[0]))
                 except NotUnderstoodError as error:
                     unknown = error.source
-        found = self._bake(shader, "Normal", 3, unknown, normal=True)
-        return NormalMap(found.texture) if found is not None and found.texture is not None else None
+        baked = self._bake(shader, "Normal", 3, unknown, normal=True)
+        return NormalMap(baked.texture) if baked is not None and baked.texture is not None else None
 
     def _bake(self, shader: Source, name: str, size: int, unknown: Source, normal: bool = False) -> Socket | None:
         """The baked input, or None with a note that says why there is none."""
@@ -146,9 +146,10 @@ class InputReader:
         assert self._baked is not None
         nodes = list(upstream(source))
         remarks = ""
-        view = [_OF_THE_VIEW[found.node.bl_idname] for found in nodes if found.node.bl_idname in _OF_THE_VIEW]
+        kinds = {found.node.bl_idname for found in nodes if found.node is not None}
+        view = sorted(name for kind, name in _OF_THE_VIEW.items() if kind in kinds)
         if view:
-            named = " and ".join(sorted(set(view)))
+            named = " and ".join(view)
             remarks += f". {named} is taken as for a camera that looks straight at the surface"
         if len(self._baked.users) > 1 and any(_differs_by_object(found) for found in nodes):
             remarks += f". {' and '.join(self._baked.users)} share it: where their UV maps overlap they look the same"

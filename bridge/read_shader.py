@@ -144,9 +144,7 @@ class ShaderReader:
         result.metallic = scalar(1.0)
         result.normal = self._inputs.normal(shader)
         # a Glossy BSDF has one colour at all angles: the edge tint takes away what Schlick's curve adds
-        result.specular_tint = self._combined(
-            "Edge", lambda c: c / np.maximum(lerp(c, 1.0, _EDGE), 1e-6), result.base_color
-        )
+        result.specular_tint = self._combined("Edge", _edge_tint, result.base_color)
         assert shader.node is not None
         result.multiscatter = shader.node.distribution == "MULTI_GGX"
         self._notes.approximated(
@@ -161,12 +159,11 @@ class ShaderReader:
         mixes = shader.node.bl_idname == "ShaderNodeMixShader"
         first, second = (follow(socket, shader.groups) for socket in shader.node.inputs if socket.type == "SHADER")
         for left_out, kept in ((first, second), (second, first)):
-            absent = left_out.node is None
-            if not absent and left_out.node.bl_idname != _TRANSPARENT:
+            if left_out.node is not None and left_out.node.bl_idname != _TRANSPARENT:
                 continue
             result = self._read(kept, force)
             if result is not None:
-                what = "an input without a shader" if absent else left_out.described
+                what = "an input without a shader" if left_out.node is None else left_out.described
                 self._notes.approximated(self._owner, f"{shader.described}: {what} is left out, the surface is opaque")
             return result
         if mixes and self._is_varnish(shader, first, second):
@@ -178,14 +175,14 @@ class ShaderReader:
 
     def _is_varnish(self, shader: Source, first: Source, second: Source) -> bool:
         """Whether a Glossy BSDF lies over a Diffuse BSDF by a Fresnel node, as Principled does it itself."""
-        factor = follow(shader.node.inputs[0], shader.groups)
+        factor = _factor(shader)
         kinds = [source.node.bl_idname for source in (factor, first, second) if source.node is not None]
         plain_factor = len(kinds) == 3 and kinds[0] == "ShaderNodeFresnel" and constant(factor.input("IOR")) is not None
         return plain_factor and kinds[1] == "ShaderNodeBsdfDiffuse" and kinds[2] in _GLOSSY
 
     def _varnish(self, shader: Source, first: Source, second: Source, force: bool) -> Material:
         result, gloss = self._diffuse(first, force), self._glossy(second, force)
-        index = constant(follow(shader.node.inputs[0], shader.groups).input("IOR"))
+        index = constant(_factor(shader).input("IOR"))
         assert index is not None
         result.ior, result.specular_level = scalar(index[0]), scalar(0.5)
         result.roughness, result.specular_tint = gloss.roughness, gloss.base_color
@@ -195,6 +192,7 @@ class ShaderReader:
         return result
 
     def _mixed(self, shader: Source, one: Material, other: Material, force: bool) -> Material:
+        assert shader.node is not None
         factor = self._inputs.socket(shader, shader.node.inputs[0].name, 1, force)
         factor = self._combined("Factor", lambda f: np.clip(f, 0, 1), factor)
         reflecting = [material for material in (one, other) if _reflects(material)]
@@ -249,6 +247,16 @@ class ShaderReader:
         if result is None:
             raise _ApartError
         return result
+
+
+def _edge_tint(reflectance: np.ndarray) -> np.ndarray:
+    return reflectance / np.maximum(reflectance + (1 - reflectance) * _EDGE, 1e-6)
+
+
+def _factor(shader: Source) -> Source:
+    """What feeds the factor of a Mix Shader."""
+    assert shader.node is not None
+    return follow(shader.node.inputs[0], shader.groups)
 
 
 def _same(a: Socket, b: Socket) -> bool:
