@@ -52,14 +52,16 @@ def bake(
     objects: list[bpy.types.Object],
     depsgraph: bpy.types.Depsgraph,
     size: int,
+    tiled: bool = False,
 ) -> dict[Bake, np.ndarray]:
     """Linear pixels [size, size, 3] of each input, on the active render UV maps of ``objects``, row 0 at the bottom.
 
-    Normals are 0.5 + n / 2. What no object covers is filled from around it. Raises RuntimeError where Blender cannot
-    bake now, e.g. while it is rendering.
+    Normals are 0.5 + n / 2. What no object covers is filled from around it. ``tiled``: UV maps leave the unit square;
+    each face is baked at the place where a repeated texture shows it. Raises RuntimeError where Blender cannot bake
+    now, e.g. while it is rendering, and where UV maps have no area.
     """
     result = {}
-    with _stage(material, objects, depsgraph, size) as stage:
+    with _stage(material, objects, depsgraph, size, tiled) as stage:
         for wanted in inputs:
             result[wanted] = stage.bake(wanted)
     return result
@@ -137,7 +139,11 @@ class _Stage:
 
 @contextmanager
 def _stage(
-    material: bpy.types.Material, objects: list[bpy.types.Object], depsgraph: bpy.types.Depsgraph, size: int
+    material: bpy.types.Material,
+    objects: list[bpy.types.Object],
+    depsgraph: bpy.types.Depsgraph,
+    size: int,
+    tiled: bool,
 ) -> Iterator[_Stage]:
     artists = depsgraph.scene.original
     scene = bpy.data.scenes.new(_NAME)
@@ -147,7 +153,8 @@ def _stage(
         scene.cycles.samples = 1  # at the centre of the texel
         scene.cycles.use_denoising = False
         scene.camera = artists.camera
-        scene.frame_set(artists.frame_current, subframe=artists.frame_subframe)
+        # not frame_set, which would call the artist's handlers
+        scene.frame_current, scene.frame_subframe = artists.frame_current, artists.frame_subframe
         nothing = bpy.data.materials.new(_NAME)
         stage.made.append(nothing)
         versions.enable_nodes(nothing)
@@ -155,7 +162,9 @@ def _stage(
         stage.made.append(nowhere)
         _bake_to(nothing, nowhere)
         for obj in objects:
-            _add_stand_in(stage, scene, obj, material, nothing, depsgraph)
+            copy = _stand_in(stage, obj, material, depsgraph, tiled)
+            if _show(stage, copy, material, nothing):
+                scene.collection.objects.link(copy)
         yield stage
     finally:
         bpy.data.scenes.remove(scene)
@@ -173,35 +182,63 @@ def _remove(datablock: bpy.types.ID) -> None:
     next(owner for kind, owner in kinds.items() if isinstance(datablock, kind)).remove(datablock)
 
 
-def _add_stand_in(
+def _stand_in(
     stage: _Stage,
-    scene: bpy.types.Scene,
     obj: bpy.types.Object,
     material: bpy.types.Material,
-    nothing: bpy.types.Material,
     depsgraph: bpy.types.Depsgraph,
-) -> None:
-    evaluated = obj.evaluated_get(depsgraph)
+    tiled: bool,
+) -> bpy.types.Object:
+    """A copy of an object that may be changed."""
     if _can_be_copied(obj, material):
         copy = obj.copy()
-        stage.made.append(copy)
+        if tiled:
+            copy.data = obj.data.copy()
+            stage.made.append(copy.data)
     else:
+        evaluated = obj.evaluated_get(depsgraph)
         mesh = bpy.data.meshes.new_from_object(evaluated, preserve_all_data_layers=True, depsgraph=depsgraph)
         stage.made.append(mesh)
         copy = bpy.data.objects.new(_NAME, mesh)
         copy.matrix_world = obj.matrix_world
-        stage.made.append(copy)
-    layer = next((layer.name for layer in copy.data.uv_layers if layer.active_render), None)
+    stage.made.append(copy)
+    if tiled:
+        _move_into_square(copy.data)
+    return copy
+
+
+def _show(stage: _Stage, copy: bpy.types.Object, material: bpy.types.Material, nothing: bpy.types.Material) -> bool:
+    """Let a copy show the material and nothing else; says whether it has faces and a UV map to bake."""
+    layer = _uv_layer(copy.data)
     shows = [slot for slot in copy.material_slots if slot.material == material]
     if layer is None or not shows:
-        return
+        return False
     for slot in copy.material_slots:
         slot.link = "OBJECT"
         slot.material = material if slot in shows else nothing
     copy.hide_render = copy.hide_viewport = copy.hide_select = False
-    scene.collection.objects.link(copy)
     stage.slots += shows
-    stage.uv_layers[copy] = layer
+    stage.uv_layers[copy] = layer.name
+    return True
+
+
+def _uv_layer(mesh: bpy.types.Mesh) -> bpy.types.MeshUVLoopLayer | None:
+    return next((layer for layer in mesh.uv_layers if layer.active_render), None)
+
+
+def _move_into_square(mesh: bpy.types.Mesh) -> None:
+    """Move each face by whole tiles, so that its centre lies in the unit square of the UV map."""
+    layer = _uv_layer(mesh)
+    if layer is None or not mesh.polygons:
+        return
+    uv = np.empty((len(mesh.loops), 2), np.float32)
+    layer.uv.foreach_get("vector", uv.ravel())
+    count = np.empty(len(mesh.polygons), np.int32)
+    mesh.polygons.foreach_get("loop_total", count)
+    # loops lie in the order of their polygons
+    centre = np.add.reduceat(uv, np.concatenate([[0], count.cumsum()[:-1]])) / count[:, None]
+    uv -= np.floor(centre).repeat(count, 0)
+    layer.uv.foreach_set("vector", uv.ravel())
 
 
 def _can_be_copied(obj: bpy.types.Object, material: bpy.types.Material) -> bool:
@@ -278,6 +315,8 @@ def _filled(pixels: np.ndarray) -> np.ndarray:
     """[H, W, 3] of baked RGBA: texels without alpha take the mean of their neighbours, farther ones that of an ever
     larger square around them."""
     covered = pixels[..., 3] > 0
+    if not covered.any():
+        raise RuntimeError("the faces cover no texel of the UV map")
     colour = np.where(covered[..., None], pixels[..., :3], 0)
     for _ in range(_MARGIN):
         total, count = np.zeros_like(colour), np.zeros(covered.shape, np.float32)

@@ -76,9 +76,10 @@ class DerivedTextures:
         values = (self._values(socket, size, height, width) for socket, size in zip(sockets, sizes, strict=True))
         return self._socket(np.asarray(function(*values)), common, textures, name)
 
-    def add(self, pixels: np.ndarray, name: str, size: int) -> Socket:
+    def add(self, pixels: np.ndarray, name: str, size: int, repeat: bool) -> Socket:
         """A socket of linear pixels [H, W, 3] that lie on the active UV map."""
-        return self._socket(pixels[..., :size], Texture("", extension="EXTEND"), [], name)
+        place = Texture("", extension="REPEAT" if repeat else "EXTEND")
+        return self._socket(pixels[..., :size], place, [], name)
 
     def _values(self, socket: Socket, size: int, height: int, width: int) -> np.ndarray:
         if socket.texture is None:

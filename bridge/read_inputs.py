@@ -34,6 +34,7 @@ class Baked:
     pixels: dict[Bake, np.ndarray] = field(default_factory=dict)
     failure: str = ""
     users: list[str] = field(default_factory=list)  # objects that share the texture
+    tiled: bool = False  # their UV maps leave the unit square
 
 
 class InputReader:
@@ -139,7 +140,7 @@ class InputReader:
             f"{name}: baked from {unknown.described}, {side} x {side}{self._remarks(shader.input(name))}",
         )
         pixels = pixels if normal else np.maximum(pixels, 0)
-        return self.derived.add(pixels, _name(shader, name), size)
+        return self.derived.add(pixels, _name(shader, name), size, self._baked.tiled)
 
     def _remarks(self, source: Source) -> str:
         """What a texture cannot say although the nodes do."""
@@ -151,6 +152,8 @@ class InputReader:
         if view:
             named = " and ".join(view)
             remarks += f". {named} is taken as for a camera that looks straight at the surface"
+        if self._baked.tiled:
+            remarks += ". The UV map leaves the unit square, so the texture repeats where the nodes may not"
         if len(self._baked.users) > 1 and any(_differs_by_object(found) for found in nodes):
             remarks += f". {' and '.join(self._baked.users)} share it: where their UV maps overlap they look the same"
         return remarks

@@ -9,18 +9,22 @@ slot is Cycles' default surface, another one in 5.0 than before.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import fields
+
 import bpy
 
-from ..engine.scene import Material, Mesh
+from ..engine.scene import Material, Mesh, NormalMap, Socket, Texture
 from . import bake_material, versions
 from .nodes import Source, follow, surface_output
 from .notes import Notes, label
-from .read_image import ImageReader
+from .read_image import DERIVED, ImageReader
 from .read_inputs import Baked, InputReader
 from .read_shader import ShaderReader, plain
 from .write_material import own_principled
 
 NO_MATERIAL = "(no material)"
+_ROUNDING = 1e-3  # of the UV map
 _ROUNDS = 3  # of baking: mixing what was baked may ask for more
 
 
@@ -73,6 +77,9 @@ class MaterialReader:
                     )
             self._notes.take_over(notes)
         self._incomplete.clear()
+        used = {texture.image for material in self.materials.values() for texture in _textures(material)}
+        for image in [key for key in self._images.images if key.startswith(DERIVED) and key not in used]:
+            del self._images.images[image]  # a step on the way
 
     def _baked(
         self, reading: _Reading, users: list[Mesh], depsgraph: bpy.types.Depsgraph, size: int
@@ -81,7 +88,7 @@ class MaterialReader:
         with_uv = list(dict.fromkeys(mesh.object_name for mesh in users if mesh.active_uv is not None))
         without = next((mesh.object_name for mesh in users if mesh.active_uv is None), "")
         objects = [obj for obj in bpy.data.objects if obj.name_full in with_uv]
-        baked = Baked(users=[f'"{name}"' for name in with_uv])
+        baked = Baked(users=[f'"{name}"' for name in with_uv], tiled=any(map(_is_tiled, users)))
         for _ in range(_ROUNDS):
             if not reading.wanted:
                 break
@@ -90,13 +97,28 @@ class MaterialReader:
             else:
                 try:
                     wanted = list(dict.fromkeys(reading.wanted))
-                    baked.pixels |= bake_material.bake(material, wanted, objects, depsgraph, size)
+                    baked.pixels |= bake_material.bake(material, wanted, objects, depsgraph, size, baked.tiled)
                 except RuntimeError as error:
-                    baked.failure = f"Blender cannot bake now ({str(error).strip()})"
+                    baked.failure = f"Blender could not ({str(error).strip()})"
             notes = Notes()
             reading = _Reading(material, self._images, notes, baked)
             result = reading.material()
         return result, notes
+
+
+def _is_tiled(mesh: Mesh) -> bool:
+    """Whether the active UV map leaves the unit square by more than rounding."""
+    if mesh.active_uv is None:
+        return False
+    uv = mesh.uv_maps[mesh.active_uv]
+    return bool(uv.min() < -_ROUNDING or uv.max() > 1 + _ROUNDING)
+
+
+def _textures(material: Material) -> Iterator[Texture]:
+    values = (getattr(material, field.name) for field in fields(material))
+    for value in values:
+        if isinstance(value, Socket | NormalMap) and value.texture is not None:
+            yield value.texture
 
 
 class _Reading:
