@@ -33,6 +33,7 @@ class MaterialReader:
 
     def __init__(self, images: ImageReader, notes: Notes) -> None:
         self.materials: dict[str, Material] = {}
+        self.unknown: set[str] = set()  # materials whose shader is not understood, so that another stands for it
         self._images = images
         self._notes = notes
         self._incomplete: dict[str, tuple[_Reading, Notes]] = {}  # what waits for baking
@@ -55,17 +56,22 @@ class MaterialReader:
             notes = Notes()
             reading = _Reading(material, self._images, notes)
             self.materials[name] = reading.material()
+            if reading.unknown:
+                self.unknown.add(name)
             if reading.wanted:
                 self._incomplete[name] = (reading, notes)
             else:
                 self._notes.take_over(notes)
         return name
 
-    def finish(self, meshes: list[Mesh], depsgraph: bpy.types.Depsgraph, texture_size: int | None) -> None:
-        """Bake what the materials of ``meshes`` wait for; with None as ``texture_size`` only say what would be."""
-        count = sum(len(reading.wanted) for reading, _ in self._incomplete.values())
+    def finish(
+        self, meshes: list[Mesh], depsgraph: bpy.types.Depsgraph, texture_size: int | None, only: str | None = None
+    ) -> None:
+        """Bake what the materials of ``meshes``, or ``only`` one, wait for; with None as ``texture_size`` only say what
+        would be."""
+        count = sum(len(reading.wanted) for name, (reading, _) in self._incomplete.items() if only in {None, name})
         for name, (reading, notes) in self._incomplete.items():
-            if texture_size is not None:
+            if texture_size is not None and only in {None, name}:
                 users = [mesh for mesh in meshes if name in mesh.material_names]
                 size = bake_material.bake_size(texture_size, count)
                 self.materials[name], notes = self._baked(reading, users, depsgraph, size)
@@ -128,6 +134,7 @@ class _Reading:
         self, material: bpy.types.Material, images: ImageReader, notes: Notes, baked: Baked | None = None
     ) -> None:
         self.datablock = material
+        self.unknown = False
         self._notes = notes
         self._owner = label(material)
         self._inputs = InputReader(material, images, notes, baked)
@@ -174,6 +181,7 @@ class _Reading:
             # one of several mixed shaders cannot show what was fitted for all
             found.editable = found.editable and own_principled(self.datablock) is not None
             return found
+        self.unknown = True
         principled = _find(shader, "ShaderNodeBsdfPrincipled")
         if principled is None:
             self._notes.approximated(self._owner, f"{shader.described} is not supported; a diffuse grey of .8 is used")

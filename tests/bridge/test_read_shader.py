@@ -10,9 +10,12 @@ import bpy
 import numpy as np
 import pytest
 
+from likeness.bridge.fix_material import use_principled
+from likeness.bridge.read_scene import read_scene
 from likeness.bridge.write_material import own_principled
 from tests.bridge.probe import new_material
 from tests.bridge.sphere import noise, principled, psnr, stage
+from tests.scenes.cycles import render_cycles
 
 pytestmark = pytest.mark.usefixtures("empty_file")
 
@@ -128,9 +131,20 @@ def test_an_unknown_shader_beside_is_named() -> None:
     shaders = _Shaders()
     shaders.show(shaders.join("MixShader", shaders.node("BsdfGlass"), principled(shaders.material)))
     stage(shaders.material)
-    from likeness.bridge.read_scene import read_scene
-
     read = read_scene(bpy.context.scene)
     assert read.materials["Shader"].editable
     assert any("is not supported" in note.message and "used alone" in note.message for note in read.notes)
     np.testing.assert_allclose(read.materials["Shader"].specular_level.value, 0.5)
+
+
+@pytest.mark.parametrize("name", ["two principled", "diffuse by texture", "half emission"])
+def test_use_principled_takes_a_mixture_over(name: str, tmp_path: Path) -> None:
+    shaders = _Shaders()
+    shaders.show(SURFACES[name][0](shaders))
+    stage(shaders.material)
+    scene = bpy.context.scene
+    before = render_cycles(scene, scene.camera, tmp_path / "a.exr", width=48, height=48, samples=16, direct_only=True)
+    use_principled(scene, shaders.material.name)
+    assert own_principled(shaders.material) is not None
+    after = render_cycles(scene, scene.camera, tmp_path / "b.exr", width=48, height=48, samples=16, direct_only=True)
+    assert -10 * np.log10(np.mean((np.clip(before, 0, 1) - np.clip(after, 0, 1)) ** 2)) >= 45
