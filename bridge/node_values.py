@@ -252,3 +252,8 @@ _NODES: dict[str, Callable[[Evaluator, Source], Array]] = {
     "ShaderNodeRGBToBW": lambda values, source: maths.luminance(values.input(source, "Color", 3)),
     "ShaderNodeClamp": _clamp,
 }
+
+
+def understands(node: bpy.types.Node) -> bool:
+    """Whether a node of this kind can be computed here."""
+    return node.bl_idname in _NODES

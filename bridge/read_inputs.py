@@ -12,12 +12,13 @@ from ..engine.scene import NormalMap, Socket
 from . import versions
 from .bake_material import Bake
 from .derived_texture import DerivedTextures
-from .node_values import NotUnderstoodError
+from .node_values import NotUnderstoodError, understands
 from .nodes import Source, constant, follow, upstream
 from .notes import Notes, label
 from .read_image import ImageReader
 from .read_texture import TextureReader
 
+_COORDINATES = {"ShaderNodeMapping", "ShaderNodeUVMap", "ShaderNodeAttribute", "ShaderNodeNormalMap"}
 _MOST_BUMPS = 20
 _OF_THE_VIEW = {
     "ShaderNodeFresnel": "Fresnel",
@@ -157,6 +158,20 @@ class InputReader:
         if len(self._baked.users) > 1 and any(_differs_by_object(found) for found in nodes):
             remarks += f". {' and '.join(self._baked.users)} share it: where their UV maps overlap they look the same"
         return remarks
+
+
+def to_be_baked(surface: Source) -> list[Source]:
+    """Nodes behind a shader that are sure to be baked, found without reading any image."""
+    return [
+        found
+        for found in upstream(surface)
+        if found.node is not None
+        and found.output is not None
+        and found.output.type != "SHADER"
+        and not understands(found.node)
+        and found.node.bl_idname not in _COORDINATES
+        and (found.node.bl_idname != "ShaderNodeTexCoord" or found.output.name != "UV")
+    ]
 
 
 _FLAT = Socket(np.array([0.5, 0.5, 1.0], np.float32))
