@@ -148,11 +148,13 @@ def choose_settings(blender_scene: bpy.types.Scene, targets: Iterable[str], **gi
     return settings
 
 
-def make_plan(blender_scene: bpy.types.Scene, settings: FitSettings) -> Plan:
-    """Read the scene and check all that can be checked before the fit. Raises SceneError, PhotoError, UsageError."""
+def make_plan(blender_scene: bpy.types.Scene, settings: FitSettings, bake: bool = True) -> Plan:
+    """Read the scene and check all that can be checked before the fit. Without ``bake`` materials that Cycles would
+    have to bake are only named: for a dry run. Raises SceneError, PhotoError, UsageError."""
     from .bridge.read_scene import read_scene
 
-    plan = Plan(*preflight(read_scene(blender_scene), settings))
+    scene = read_scene(blender_scene, bake=settings.texture_size if bake else None)
+    plan = Plan(*preflight(scene, settings))
     if engine_installed():  # else the worker does it
         plan.warnings += view_warnings(plan.scene)
     return plan

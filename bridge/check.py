@@ -10,6 +10,7 @@ import bpy
 from ..engine.errors import SceneError
 from ..engine.scene import Note, Scene
 from .notes import Notes
+from .read_image import DERIVED
 from .read_material import NO_MATERIAL
 from .read_scene import read_scene
 
@@ -72,7 +73,7 @@ def _name_the_supported(read: Scene, notes: Notes) -> None:
     named = {note.datablock for note in notes.as_list()}
     datablocks = [f'Object "{mesh.object_name}"' for mesh in read.meshes]
     datablocks += [f'Material "{name}"' for name in read.materials if name != NO_MATERIAL]
-    datablocks += [f'Image "{name}"' for name in read.images]
+    datablocks += [f'Image "{name}"' for name in read.images if not name.startswith(DERIVED)]
     datablocks += [f'Light "{light.name}"' for light in read.lights]
     datablocks += [f'Object "{name}"' for name in read.cameras]
     datablocks += [f'World "{read.world.name}"'] if read.world.name else []

@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 
 from ..engine.errors import SceneError
-from . import fix_data, versions
+from . import fix_data, fix_mixture, versions
 from .nodes import Source, constant, follow, surface_output
 from .notes import label
 from .survey import survey, used_slots
@@ -15,6 +15,7 @@ from .write_material import own_principled
 _GREY = (0.8, 0.8, 0.8)
 # Where a shader keeps its colour.
 _COLOURS = ("Base Color", "Color", "Diffuse Color")
+_MIXTURES = {"ShaderNodeMixShader", "ShaderNodeAddShader"}
 _NODE_WIDTH = 300
 
 
@@ -44,8 +45,11 @@ def _fill(obj: bpy.types.Object, slot: bpy.types.MaterialSlot, material: bpy.typ
     slot.material = material
 
 
-def use_principled(_scene: bpy.types.Scene, name: str) -> str:
-    """Let a Principled BSDF take the place of what a material shows, with its base colour; old nodes stay."""
+def use_principled(scene: bpy.types.Scene, name: str) -> str:
+    """Let a Principled BSDF take the place of what a material shows, with its base colour; old nodes stay.
+
+    Mixed shaders give it all their parameters, baked where they vary over the surface.
+    """
     material = fix_data.find(bpy.data.materials, "material", name)
     fix_data.refuse_linked([material])
     if own_principled(material) is not None:
@@ -54,11 +58,17 @@ def use_principled(_scene: bpy.types.Scene, name: str) -> str:
     versions.enable_nodes(material)
     tree = material.node_tree
     output = surface_output(tree) or tree.nodes.new("ShaderNodeOutputMaterial")
-    shader = _coloured(follow(output.inputs["Surface"])) if had_nodes else None
+    surface = follow(output.inputs["Surface"])
+    shader = _coloured(surface) if had_nodes else None
+    mixture = None
+    if had_nodes and surface.node is not None and surface.node.bl_idname in _MIXTURES:
+        mixture = fix_mixture.read_mixture(scene, material)
     principled = tree.nodes.new("ShaderNodeBsdfPrincipled")
     principled.location = (output.location.x - _NODE_WIDTH, output.location.y)
     principled.select = False
-    if shader is None:
+    if mixture is not None:
+        fix_mixture.let_take_over(material, principled, *mixture)
+    elif shader is None:
         principled.inputs["Base Color"].default_value = (*material.diffuse_color[:3], 1.0)
     else:
         _take_over(tree, shader, principled)

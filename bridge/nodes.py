@@ -8,6 +8,7 @@ left again through Group Input; the value of an unconnected group input lies on 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import bpy
@@ -50,11 +51,13 @@ def _link(socket: bpy.types.NodeSocket) -> bpy.types.NodeLink | None:
     return None
 
 
-def _by_identifier(sockets: bpy.types.bpy_prop_collection, identifier: str) -> bpy.types.NodeSocket | None:
+def by_identifier(sockets: bpy.types.bpy_prop_collection, identifier: str) -> bpy.types.NodeSocket | None:
+    """The socket of that identifier, None where there is none."""
     return next((socket for socket in sockets if socket.identifier == identifier), None)
 
 
-def _group_output(tree: bpy.types.NodeTree) -> bpy.types.Node | None:
+def group_output(tree: bpy.types.NodeTree) -> bpy.types.Node | None:
+    """The Group Output node that counts, None where there is none."""
     nodes = [node for node in tree.nodes if node.bl_idname == "NodeGroupOutput"]
     return next((node for node in nodes if node.is_active_output), nodes[0] if nodes else None)
 
@@ -74,11 +77,11 @@ def follow(socket: bpy.types.NodeSocket, groups: tuple[bpy.types.Node, ...] = ()
             if _link(following) is None:
                 return Source(None, None, socket, groups)
         elif node.bl_idname == "ShaderNodeGroup" and node.node_tree is not None:
-            end = _group_output(node.node_tree)
-            following = None if end is None else _by_identifier(end.inputs, output.identifier)
+            end = group_output(node.node_tree)
+            following = None if end is None else by_identifier(end.inputs, output.identifier)
             groups = (*groups, node)
         elif node.bl_idname == "NodeGroupInput" and groups:
-            following = _by_identifier(groups[-1].inputs, output.identifier)
+            following = by_identifier(groups[-1].inputs, output.identifier)
             groups = groups[:-1]
         else:
             return Source(node, output, None, groups)
@@ -104,6 +107,22 @@ def constant(source: Source) -> tuple[float, ...] | None:
     if isinstance(value, (int, float)):
         return (float(value),)
     return tuple(float(part) for part in value[:3])
+
+
+def upstream(source: Source) -> Iterator[Source]:
+    """A source and all that feeds it, each node once for each way through groups."""
+    pending, seen = [source], set()
+    while pending:
+        found = pending.pop()
+        if found.node is None:
+            continue
+        key = (found.node.as_pointer(), *(group.as_pointer() for group in found.groups))
+        assert found.output is not None
+        if (*key, found.output.identifier) in seen:
+            continue
+        seen.add((*key, found.output.identifier))
+        yield found
+        pending += [follow(socket, found.groups) for socket in found.node.inputs]
 
 
 def surface_output(tree: bpy.types.NodeTree | None) -> bpy.types.Node | None:

@@ -46,3 +46,8 @@ class Notes:
     def as_list(self) -> list[Note]:
         """The notes in the order in which they were found."""
         return list(self._notes.values())
+
+    def take_over(self, other: Notes) -> None:
+        """Add all notes of another collection."""
+        for note in other.as_list():
+            self.add(note.severity, note.datablock, note.message)

@@ -21,9 +21,10 @@ from ..engine.result import MATERIAL_TARGETS, Target
 from . import target_rows, versions
 from .fit_settings import read_targets
 from .fixes import FIXES
-from .nodes import constant, follow
+from .nodes import constant, follow, surface_output
 from .notes import label
 from .photo_list import absolute_path
+from .read_inputs import to_be_baked
 from .read_world import understand
 from .survey import Survey, lacks_uv, survey
 from .write_material import own_principled
@@ -63,6 +64,7 @@ def find(scene: bpy.types.Scene, engine: str = "") -> list[Finding]:
         *_mode(),
         *_targets(scene, found, wanted),
         *_sharing(found, wanted),
+        *_baking(found),
         *_light(scene, found, wanted),
         *_view(scene),
     ]
@@ -281,6 +283,16 @@ def _sharing(found: Survey, wanted: list[Target]) -> Iterator[Finding]:
         else:
             message = f"is shared by {shown}: they get one texture. Make it single user if their UV maps overlap"
             yield Finding("info", label(material), message, "SINGLE_USER_MATERIAL", material.name_full)
+
+
+def _baking(found: Survey) -> Iterator[Finding]:
+    """Materials that Cycles turns into textures when the fit starts."""
+    for material in found.materials:
+        output = surface_output(material.node_tree) if material is not None and versions.uses_nodes(material) else None
+        nodes = to_be_baked(follow(output.inputs["Surface"])) if output is not None else []
+        if material is not None and nodes:
+            more = f" and {len(nodes) - 1} more" if len(nodes) > 1 else ""
+            yield Finding("info", label(material), f"{nodes[0].described}{more} will be baked when the fit starts")
 
 
 def _light(scene: bpy.types.Scene, found: Survey, wanted: list[Target]) -> Iterator[Finding]:

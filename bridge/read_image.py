@@ -22,12 +22,19 @@ from .notes import Notes
 _LINEAR_SPACES = {"Non-Color", "Linear Rec.709", "scene_linear", "Linear", "Raw"}
 _INTEGER_FORMATS = {"PNG", "TIFF", "JPEG2000", "DPX", "CINEON"}
 _MISSING = (1.0, 0.0, 1.0, 1.0)
+DERIVED = "nodes of material "  # how the keys of images begin that are no datablocks
 
 
 def encode_srgb(linear: np.ndarray) -> np.ndarray:
     """sRGB transfer function of IEC 61966-2-1, without clipping above one; any shape."""
     positive = np.maximum(linear, 0.0031308)
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * positive ** (1 / 2.4) - 0.055).astype(np.float32)
+
+
+def decode_srgb(encoded: np.ndarray) -> np.ndarray:
+    """The inverse of :func:`encode_srgb`."""
+    power = ((np.maximum(encoded, 0.04045) + 0.055) / 1.055) ** 2.4
+    return np.where(encoded <= 0.04045, encoded / 12.92, power).astype(np.float32)
 
 
 def is_missing(image: bpy.types.Image) -> bool:

@@ -2,50 +2,30 @@
 """Material node trees -> :class:`engine.scene.Material`: the opaque base of the Principled BSDF.
 
 What the engine does not model (coat, sheen, transmission, subsurface, …) gets a note where it is not at its neutral
-value. Traps handled here: sockets are addressed by name, because their number changes between versions; a material
-without nodes is a diffuse surface of its viewport colour; an empty slot is Cycles' default surface,
-another one in 5.0 than before.
+value; what no array can be computed for is baked by Cycles. Traps handled here: sockets are addressed by name, because
+their number changes between versions; a material without nodes is a diffuse surface of its viewport colour; an empty
+slot is Cycles' default surface, another one in 5.0 than before.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import fields
 
 import bpy
-import numpy as np
 
-from ..engine.scene import Material, NormalMap, Socket, colour, scalar
-from . import versions
-from .nodes import Source, constant, follow, surface_output
+from ..engine.scene import Material, Mesh, NormalMap, Socket, Texture
+from . import bake_material, versions
+from .nodes import Source, follow, surface_output
 from .notes import Notes, label
-from .read_image import ImageReader
-from .read_texture import TextureReader
+from .read_image import DERIVED, ImageReader
+from .read_inputs import Baked, InputReader
+from .read_shader import ShaderReader, plain
+from .write_material import own_principled
 
 NO_MATERIAL = "(no material)"
-
-# Principled input -> Material field, number of components
-_SOCKETS = {
-    "Base Color": ("base_color", 3),
-    "Metallic": ("metallic", 1),
-    "Roughness": ("roughness", 1),
-    "IOR": ("ior", 1),
-    "Specular IOR Level": ("specular_level", 1),
-    "Specular Tint": ("specular_tint", 3),
-    "Emission Color": ("emission_color", 3),
-    "Emission Strength": ("emission_strength", 1),
-}
-# inputs outside the model: neutral value and what happens instead
-_UNMODELLED = {
-    "Alpha": (1.0, "the surface is treated as opaque"),
-    "Diffuse Roughness": (0.0, "treated as 0 (Lambert)"),
-    "Subsurface Weight": (0.0, "treated as diffuse of the same base colour"),
-    "Anisotropic": (0.0, "highlights are treated as isotropic"),
-    "Transmission Weight": (0.0, "the surface is treated as opaque"),
-    "Coat Weight": (0.0, "the coat is left out"),
-    "Sheen Weight": (0.0, "the sheen is left out"),
-    "Thin Film Thickness": (0.0, "the thin film is left out"),
-    "Thin Wall": (0.0, "treated as a closed surface"),
-}
+_ROUNDING = 1e-3  # of the UV map
+_ROUNDS = 3  # of baking: mixing what was baked may ask for more
 
 
 class MaterialReader:
@@ -53,8 +33,10 @@ class MaterialReader:
 
     def __init__(self, images: ImageReader, notes: Notes) -> None:
         self.materials: dict[str, Material] = {}
+        self.unknown: set[str] = set()  # materials whose shader is not understood, so that another stands for it
         self._images = images
         self._notes = notes
+        self._incomplete: dict[str, tuple[_Reading, Notes]] = {}  # what waits for baking
 
     def key(self, material: bpy.types.Material | None, object_label: str) -> str:
         """The key in ``Scene.materials`` of a slot's material, read at first use; None is Cycles' default grey."""
@@ -66,47 +48,122 @@ class MaterialReader:
             )
             name = NO_MATERIAL
             principled = versions.DEFAULT_SURFACE_IS_PRINCIPLED
-            default = Material(name, editable=False) if principled else _diffuse(name, (0.8, 0.8, 0.8))
+            default = Material(name, editable=False) if principled else plain(name, (0.8, 0.8, 0.8))
             self.materials.setdefault(name, default)
             return name
         name = material.name_full
         if name not in self.materials:
-            self.materials[name] = _Reading(material, self._images, self._notes).material()
+            notes = Notes()
+            reading = _Reading(material, self._images, notes)
+            self.materials[name] = reading.material()
+            if reading.unknown:
+                self.unknown.add(name)
+            if reading.wanted:
+                self._incomplete[name] = (reading, notes)
+            else:
+                self._notes.take_over(notes)
         return name
 
+    def finish(
+        self, meshes: list[Mesh], depsgraph: bpy.types.Depsgraph, texture_size: int | None, only: str | None = None
+    ) -> None:
+        """Bake what the materials of ``meshes``, or ``only`` one, wait for; with None as ``texture_size`` only say what
+        would be."""
+        count = sum(len(reading.wanted) for name, (reading, _) in self._incomplete.items() if only in {None, name})
+        for name, (reading, notes) in self._incomplete.items():
+            if texture_size is not None and only in {None, name}:
+                users = [mesh for mesh in meshes if name in mesh.material_names]
+                size = bake_material.bake_size(texture_size, count)
+                self.materials[name], notes = self._baked(reading, users, depsgraph, size)
+                if size < texture_size:
+                    notes.approximated(
+                        label(reading.datablock),
+                        f"{count} inputs are baked in this scene: at {size} x {size} instead of "
+                        f"{texture_size} x {texture_size}, to save time and memory",
+                    )
+            self._notes.take_over(notes)
+        self._incomplete.clear()
+        used = {texture.image for material in self.materials.values() for texture in _textures(material)}
+        for image in [key for key in self._images.images if key.startswith(DERIVED) and key not in used]:
+            del self._images.images[image]  # a step on the way
 
-def _diffuse(name: str, rgb: tuple[float, ...]) -> Material:
-    return Material(name, base_color=colour(*rgb), specular_level=scalar(0.0), editable=False)
+    def _baked(
+        self, reading: _Reading, users: list[Mesh], depsgraph: bpy.types.Depsgraph, size: int
+    ) -> tuple[Material, Notes]:
+        material = reading.datablock
+        with_uv = list(dict.fromkeys(mesh.object_name for mesh in users if mesh.active_uv is not None))
+        without = next((mesh.object_name for mesh in users if mesh.active_uv is None), "")
+        objects = [obj for obj in bpy.data.objects if obj.name_full in with_uv]
+        baked = Baked(users=[f'"{name}"' for name in with_uv], tiled=any(map(_is_tiled, users)))
+        for _ in range(_ROUNDS):
+            if not reading.wanted:
+                break
+            if not objects:
+                baked.failure = f'object "{without}" has no UV map. Unwrap it (UV > Smart UV Project)'
+            else:
+                try:
+                    wanted = list(dict.fromkeys(reading.wanted))
+                    baked.pixels |= bake_material.bake(material, wanted, objects, depsgraph, size, baked.tiled)
+                except RuntimeError as error:
+                    baked.failure = f"Blender could not ({str(error).strip()})"
+            notes = Notes()
+            reading = _Reading(material, self._images, notes, baked)
+            result = reading.material()
+        return result, notes
+
+
+def _is_tiled(mesh: Mesh) -> bool:
+    """Whether the active UV map leaves the unit square by more than rounding."""
+    if mesh.active_uv is None:
+        return False
+    uv = mesh.uv_maps[mesh.active_uv]
+    return bool(uv.min() < -_ROUNDING or uv.max() > 1 + _ROUNDING)
+
+
+def _textures(material: Material) -> Iterator[Texture]:
+    values = (getattr(material, field.name) for field in fields(material))
+    for value in values:
+        if isinstance(value, Socket | NormalMap) and value.texture is not None:
+            yield value.texture
 
 
 class _Reading:
     """One pass over one material."""
 
-    def __init__(self, material: bpy.types.Material, images: ImageReader, notes: Notes) -> None:
-        self._material = material
+    def __init__(
+        self, material: bpy.types.Material, images: ImageReader, notes: Notes, baked: Baked | None = None
+    ) -> None:
+        self.datablock = material
+        self.unknown = False
         self._notes = notes
         self._owner = label(material)
-        self._textures = TextureReader(images, notes, self._owner)
+        self._inputs = InputReader(material, images, notes, baked)
+        self._shaders = ShaderReader(material, self._inputs, notes)
+
+    @property
+    def wanted(self) -> list[bake_material.Bake]:
+        """What has to be baked before the material is complete."""
+        return self._inputs.wanted
 
     def material(self) -> Material:
-        name = self._material.name_full
-        if not versions.uses_nodes(self._material):
-            result = _diffuse(name, tuple(self._material.diffuse_color[:3]))
+        name = self.datablock.name_full
+        if not versions.uses_nodes(self.datablock):
+            result = plain(name, tuple(self.datablock.diffuse_color[:3]))
             self._notes.approximated(
                 self._owner,
                 "does not use nodes: its viewport colour is read, but it cannot be fitted. Turn on Use Nodes",
             )
             return result
-        output = surface_output(self._material.node_tree)
+        output = surface_output(self.datablock.node_tree)
         if output is None:
             self._notes.approximated(self._owner, "has no Material Output node; it is black and cannot be fitted")
-            return _diffuse(name, (0.0, 0.0, 0.0))
+            return plain(name, (0.0, 0.0, 0.0))
         for socket, what in (("Volume", "volume"), ("Displacement", "displacement")):
             if follow(output.inputs[socket]).node is not None:
                 self._notes.ignored(self._owner, f"{what} is left out")
         result = self._surface(follow(output.inputs["Surface"]))
-        result.bump_correction = bool(versions.bump_correction(self._material))
-        if self._material.library is not None:
+        result.bump_correction = bool(versions.bump_correction(self.datablock))
+        if self.datablock.library is not None:
             result.editable = False
             self._notes.approximated(
                 self._owner,
@@ -115,138 +172,24 @@ class _Reading:
         return result
 
     def _surface(self, shader: Source) -> Material:
-        name = self._material.name_full
+        name = self.datablock.name_full
         if shader.node is None:
             self._notes.approximated(self._owner, "no shader is connected; it is black and cannot be fitted")
-            return _diffuse(name, (0.0, 0.0, 0.0))
-        kind = shader.node.bl_idname
-        if kind == "ShaderNodeBsdfPrincipled":
-            return self._principled(shader)
-        if kind == "ShaderNodeBsdfDiffuse":
-            return self._diffuse_node(shader)
-        if kind == "ShaderNodeEmission":
-            result = _diffuse(name, (0.0, 0.0, 0.0))
-            result.emission_color = self._socket(shader, "Color", 3)
-            result.emission_strength = self._socket(shader, "Strength", 1)
-            self._notes.add("supported", self._owner, "an Emission shader; it is rendered but not fitted")
-            return result
-        if kind in {"ShaderNodeBsdfAnisotropic", "ShaderNodeBsdfGlossy"}:
-            return self._glossy_node(shader)
+            return plain(name, (0.0, 0.0, 0.0))
+        found = self._shaders.read(shader)
+        if found is not None:
+            # one of several mixed shaders cannot show what was fitted for all
+            found.editable = found.editable and own_principled(self.datablock) is not None
+            return found
+        self.unknown = True
         principled = _find(shader, "ShaderNodeBsdfPrincipled")
         if principled is None:
             self._notes.approximated(self._owner, f"{shader.described} is not supported; a diffuse grey of .8 is used")
-            return _diffuse(name, (0.8, 0.8, 0.8))
+            return plain(name, (0.8, 0.8, 0.8))
         self._notes.approximated(
             self._owner, f"{shader.described} is not supported; {principled.described} behind it is used alone"
         )
-        return self._principled(principled)
-
-    def _principled(self, shader: Source) -> Material:
-        node = shader.node
-        assert node is not None
-        fields: dict[str, Any] = {
-            field: self._socket(shader, socket, size)
-            for socket, (field, size) in _SOCKETS.items()
-            if socket in node.inputs
-        }
-        for socket, (neutral, instead) in _UNMODELLED.items():
-            if not shader.has_input(socket):
-                continue
-            value = constant(shader.input(socket))
-            if value is None or abs(value[0] - neutral) > 1e-6:
-                self._notes.approximated(self._owner, f"{socket} is not modelled: {instead}")
-        return Material(
-            self._material.name_full,
-            **fields,
-            normal=self._normal(shader),
-            multiscatter=node.distribution == "MULTI_GGX",
-            # a shader inside a group belongs to every user of that group
-            editable=not shader.groups,
-        )
-
-    def _diffuse_node(self, shader: Source) -> Material:
-        result = _diffuse(self._material.name_full, (0.8, 0.8, 0.8))
-        result.base_color = self._socket(shader, "Color", 3)
-        result.normal = self._normal(shader)
-        if constant(shader.input("Roughness")) != (0.0,):
-            self._notes.approximated(self._owner, f"Roughness of {shader.described} is treated as 0 (Lambert)")
-        self._notes.add("supported", self._owner, "a Diffuse BSDF; it is rendered but not fitted")
-        return result
-
-    def _glossy_node(self, shader: Source) -> Material:
-        result = _diffuse(self._material.name_full, (0.8, 0.8, 0.8))
-        result.base_color = self._socket(shader, "Color", 3)
-        result.roughness = self._socket(shader, "Roughness", 1)
-        result.metallic = scalar(1.0)
-        result.normal = self._normal(shader)
-        assert shader.node is not None
-        result.multiscatter = shader.node.distribution == "MULTI_GGX"
-        self._notes.approximated(
-            self._owner,
-            f"{shader.described} is treated as metal: it brightens towards grazing angles; it is not fitted",
-        )
-        return result
-
-    def _socket(self, shader: Source, name: str, size: int) -> Socket:
-        """One input as constant or texture; what is neither is named and its default value used."""
-        source = shader.input(name)
-        value = constant(source)
-        texture = None
-        assert shader.node is not None
-        default = shader.node.inputs[name].default_value
-        if value is None:
-            texture = self._textures.read(source)
-            if texture is None and source.node is not None and source.node.bl_idname != "ShaderNodeTexImage":
-                self._notes.approximated(
-                    self._owner, f"{name}: {source.described} is not supported; the socket's default value is used"
-                )
-            value = tuple(default[:3]) if size == 3 else (float(default),)
-        return Socket(_components(value, size), texture)
-
-    def _normal(self, shader: Source) -> NormalMap | None:
-        source = shader.input("Normal")
-        for _ in range(10):
-            if source.node is None:
-                return None
-            if source.node.bl_idname != "ShaderNodeBump":
-                break
-            self._notes.ignored(self._owner, f"{source.described}: bump is left out")
-            source = source.input("Normal")
-        node = source.node
-        assert node is not None
-        if node.bl_idname != "ShaderNodeNormalMap" or node.space != "TANGENT":
-            self._notes.ignored(
-                self._owner, f"Normal: {source.described} is not a tangent-space Normal Map; normals stay unchanged"
-            )
-            return None
-        texture_source = source.input("Color")
-        texture = self._textures.read(texture_source)
-        if texture is None:
-            if texture_source.node is not None:
-                self._notes.ignored(
-                    self._owner, f"Normal: {texture_source.described} is no image texture; normals stay unchanged"
-                )
-            return None
-        strength = constant(source.input("Strength"))
-        if strength is None:
-            self._notes.approximated(
-                self._owner, f"Strength of {source.described} is linked; its default value is used"
-            )
-            strength = (float(node.inputs["Strength"].default_value),)
-        if versions.normal_map_is_directx(node):
-            self._notes.approximated(
-                self._owner, f"{source.described}: green-down (DirectX) is read as green-up (OpenGL)"
-            )
-        return NormalMap(texture, float(strength[0]))
-
-
-def _components(value: tuple[float, ...], size: int) -> np.ndarray:
-    """A constant as the socket sees it: numbers spread to colours, colours become Rec.709 luminance."""
-    if len(value) == size:
-        return np.array(value, np.float32)
-    if size == 3:
-        return np.full(3, value[0], np.float32)
-    return np.array([0.2126 * value[0] + 0.7152 * value[1] + 0.0722 * value[2]], np.float32)
+        return self._shaders.principled(principled)
 
 
 def _find(source: Source, kind: str, depth: int = 0) -> Source | None:

@@ -22,20 +22,23 @@ def read_scene(
     scene: bpy.types.Scene,
     depsgraph: bpy.types.Depsgraph | None = None,
     view_layer: bpy.types.ViewLayer | None = None,
+    bake: int | None = None,
 ) -> Scene:
     """Read everything that the engine needs, as a Cycles render at render settings would see it.
 
     ``depsgraph``: one in RENDER mode, where the caller has it (a render engine); otherwise the scene is evaluated here
     with viewport settings set to render settings for a moment. What is not understood is in ``Scene.notes``.
+    ``bake``: edge in texels of the textures that Cycles bakes where material nodes are not understood one by one;
+    None: they are only named.
     Raises :class:`engine.errors.SceneError` for NaN vertices and degenerate transforms.
     """
     if depsgraph is not None and depsgraph.mode == "RENDER":
         return _read(scene, depsgraph)
     with render_evaluation(scene, view_layer) as evaluated:
-        return _read(scene, evaluated)
+        return _read(scene, evaluated, bake)
 
 
-def _read(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> Scene:
+def _read(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, bake: int | None = None) -> Scene:
     notes = Notes()
     images = ImageReader(notes)
     materials = MaterialReader(images, notes)
@@ -49,6 +52,7 @@ def _read(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> Scene:
         world=read_world(scene.world, images, notes),
         photos=read_photos(scene, notes),
     )
+    materials.finish(result.meshes, depsgraph, bake)
     result.materials = materials.materials
     result.images = images.images
     result.notes = notes.as_list()

@@ -8,7 +8,7 @@ and not the UV map.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import numpy as np
@@ -63,6 +63,14 @@ class TextureReader:
             # a node inside a group serves every user of the group: it is not re-pointed but replaced
             node="" if source.groups else node.name,
         )
+
+    def needs_baking(self, source: Source) -> bool:
+        """Whether an Image Texture node looks its image up in a way that :meth:`read` only comes close to."""
+        node = source.node
+        assert node is not None
+        unknown = Notes()
+        replace(self, notes=unknown)._coordinates(source)
+        return bool(unknown.as_list()) or node.projection != "FLAT" or node.extension not in get_args(Extension)
 
     def _check_node(self, source: Source) -> None:
         node = source.node

@@ -24,6 +24,19 @@ SOCKETS = {
     "normal": "Normal",
     "emission": "Emission Color",
 }
+# shaders that leave what is fitted for a Principled BSDF beside them as it is
+_BESIDE = {
+    "ShaderNodeMixShader": {"ShaderNodeBsdfTransparent"},
+    "ShaderNodeAddShader": {"ShaderNodeBsdfTransparent", "ShaderNodeEmission"},
+}
+# what read_shader.py mixes
+_MIXABLE = {
+    "ShaderNodeBsdfPrincipled",
+    "ShaderNodeBsdfDiffuse",
+    "ShaderNodeBsdfGlossy",
+    "ShaderNodeBsdfAnisotropic",
+    "ShaderNodeEmission",
+}
 _NODE_WIDTH = 320
 _NODE_HEIGHT = 300
 
@@ -66,16 +79,28 @@ def own_principled(material: bpy.types.Material) -> bpy.types.Node | None:
 
 
 def _principled_behind(source: Source) -> bpy.types.Node | None:
+    """The first Principled BSDF outside of groups, None where another shader is mixed with it: what is fitted for the
+    mixture cannot be written to one of its parts."""
     if source.node is None or source.groups:
         return None
     if source.node.bl_idname == "ShaderNodeBsdfPrincipled":
         return source.node
-    for socket in source.node.inputs:
-        if socket.type == "SHADER":
-            found = _principled_behind(follow(socket))
-            if found is not None:
-                return found
-    return None
+    behind = [follow(socket) for socket in source.node.inputs if socket.type == "SHADER"]
+    harmless = _BESIDE.get(source.node.bl_idname)
+    if harmless is not None:
+        behind = [other for other in behind if other.node is not None and other.node.bl_idname not in harmless]
+        if len(behind) > 1 and all(_can_be_mixed(other) for other in behind):
+            return None
+    return next((found for found in map(_principled_behind, behind) if found is not None), None)
+
+
+def _can_be_mixed(source: Source) -> bool:
+    """Whether the reader makes one surface of a shader and others."""
+    if source.node is None:
+        return False
+    if source.node.bl_idname not in {"ShaderNodeMixShader", "ShaderNodeAddShader"}:
+        return source.node.bl_idname in _MIXABLE
+    return any(_can_be_mixed(follow(socket, source.groups)) for socket in source.node.inputs if socket.type == "SHADER")
 
 
 def write_socket(target: MaterialTarget, socket: str, image: bpy.types.Image, notes: Notes) -> None:

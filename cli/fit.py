@@ -64,7 +64,8 @@ def _run(options: argparse.Namespace, console: Console, interrupt: Interrupt) ->
     else:
         api.add_photos(blender_scene, photos, masks)
         given = {name: getattr(options, name) for name in _SETTINGS}
-        plan = api.make_plan(blender_scene, api.choose_settings(blender_scene, targets, **given))
+        settings = api.choose_settings(blender_scene, targets, **given)
+        plan = api.make_plan(blender_scene, settings, bake=not options.dry_run)
     for message in plan.warnings:
         console.warn(message)
     if options.dry_run:

@@ -21,6 +21,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     path = scene_path(options.scene)
     check_output(options.output, (".exr", ".png"), [path])
 
+    from ..bridge.fit_settings import read_fit_settings
     from ..bridge.read_scene import read_scene
     from ..bridge.session import active_camera
 
@@ -28,7 +29,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     camera = options.camera or active_camera(blender_scene)
     if camera is None:
         raise SceneError(f'Scene "{blender_scene.name}" has no active camera; name one as --camera NAME.')
-    scene = read_scene(blender_scene)
+    scene = read_scene(blender_scene, bake=read_fit_settings(blender_scene).texture_size)
     for message in scene_warnings(scene):
         console.warn(message)
     width, height = options.resolution or (scene.film.width, scene.film.height)

@@ -274,3 +274,12 @@ def test_hidden_faces_and_shape_keys_do_not_keep_from_unwrapping() -> None:
     assert (uv_area(obj) > 1e-3).all()
     assert obj.data.polygons[0].hide
     assert list(obj.data.shape_keys.key_blocks.keys()) == ["Basis", "Other"]
+
+
+def test_nodes_that_will_be_baked_are_named_and_nothing_is_baked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("likeness.bridge.bake_material.bake", lambda *_arguments: pytest.fail("baked"))
+    tree = bpy.data.objects["Cube"].active_material.node_tree
+    shader = next(node for node in tree.nodes if node.bl_idname == "ShaderNodeBsdfPrincipled")
+    tree.links.new(tree.nodes.new("ShaderNodeTexNoise").outputs[0], shader.inputs["Roughness"])
+    told = [(item.severity, item.message) for item in findings() if "baked" in item.message]
+    assert told == [("info", 'node "Noise Texture" (Noise Texture) will be baked when the fit starts')]

@@ -20,7 +20,9 @@ pytestmark = pytest.mark.usefixtures("empty_file")
 def _read(material: bpy.types.Material | None) -> tuple[Material, list[Note]]:
     notes = Notes()
     reader = MaterialReader(ImageReader(notes), notes)
-    return reader.materials[reader.key(material, 'Object "Vase"')], notes.as_list()
+    key = reader.key(material, 'Object "Vase"')
+    reader.finish([], bpy.context.evaluated_depsgraph_get(), None)
+    return reader.materials[key], notes.as_list()
 
 
 def _principled(material: bpy.types.Material) -> bpy.types.Node:
@@ -84,7 +86,12 @@ def test_textures_in_packed_channels_and_a_normal_map() -> None:
     assert (read.metallic.texture.image, read.metallic.texture.channel) == ("ORM", 2)
     assert read.normal.texture.image == "Normalen"
     assert read.normal.strength == pytest.approx(0.7)
-    assert [(note.severity, "bump" in note.message) for note in notes] == [("ignored", True)]
+    assert notes == []
+    # a height that varies cannot be read as an image
+    tree.links.new(normal_image.outputs["Color"], bump.inputs["Height"])
+    read, notes = _read(material)
+    assert read.normal is None
+    assert [(note.severity, "will be baked" in note.message) for note in notes] == [("approximated", True)]
 
 
 @pytest.mark.parametrize(
@@ -110,19 +117,18 @@ def test_sockets_outside_the_model_are_named(socket: str, value: float) -> None:
     assert notes[0].message.startswith(socket)
 
 
-@pytest.mark.parametrize("kind", ["ShaderNodeTexNoise", "ShaderNodeMix", "ShaderNodeHueSaturation", "ShaderNodeInvert"])
-def test_unsupported_nodes_are_named_and_the_default_value_used(kind: str) -> None:
+def test_what_has_to_be_baked_is_named_and_the_default_value_stands_for_it() -> None:
     material = new_material("Prozedural")
     shader = _principled(material)
     shader.inputs["Roughness"].default_value = 0.31
-    node = material.node_tree.nodes.new(kind)
+    node = material.node_tree.nodes.new("ShaderNodeTexNoise")
     node.name = "Störung"
     material.node_tree.links.new(node.outputs[0], shader.inputs["Roughness"])
     read, notes = _read(material)
     assert read.roughness.value[0] == pytest.approx(0.31)
     assert len(notes) == 1
     assert "Störung" in notes[0].message
-    assert "default value" in notes[0].message
+    assert "will be baked" in notes[0].message
 
 
 def test_muted_nodes_and_values_through_groups() -> None:
