@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Material node trees -> :class:`engine.scene.Material`: the opaque base of the Principled BSDF.
+"""Material node trees -> :class:`engine.scene.Material`: the opaque base of the Principled BSDF, coat and sheen.
 
-What the engine does not model (coat, sheen, transmission, subsurface, …) gets a note where it is not at its neutral
+What the engine does not model (transmission, subsurface, anisotropy, …) gets a note where it is not at its neutral
 value. Traps handled here: sockets are addressed by name, because their number changes between versions; a material
 without nodes is a diffuse surface of its viewport colour; an empty slot is Cycles' default surface,
 another one in 5.0 than before.
@@ -34,6 +34,16 @@ _SOCKETS = {
     "Emission Color": ("emission_color", 3),
     "Emission Strength": ("emission_strength", 1),
 }
+# inputs of the layers on the base -> Material field, number of components; constant over a material
+_LAYERS = {
+    "Coat Weight": ("coat_weight", 1),
+    "Coat Roughness": ("coat_roughness", 1),
+    "Coat IOR": ("coat_ior", 1),
+    "Coat Tint": ("coat_tint", 3),
+    "Sheen Weight": ("sheen_weight", 1),
+    "Sheen Roughness": ("sheen_roughness", 1),
+    "Sheen Tint": ("sheen_tint", 3),
+}
 # inputs outside the model: neutral value and what happens instead
 _UNMODELLED = {
     "Alpha": (1.0, "the surface is treated as opaque"),
@@ -41,8 +51,6 @@ _UNMODELLED = {
     "Subsurface Weight": (0.0, "treated as diffuse of the same base colour"),
     "Anisotropic": (0.0, "highlights are treated as isotropic"),
     "Transmission Weight": (0.0, "the surface is treated as opaque"),
-    "Coat Weight": (0.0, "the coat is left out"),
-    "Sheen Weight": (0.0, "the sheen is left out"),
     "Thin Film Thickness": (0.0, "the thin film is left out"),
     "Thin Wall": (0.0, "treated as a closed surface"),
 }
@@ -158,11 +166,35 @@ class _Reading:
         return Material(
             self._material.name_full,
             **fields,
+            **self._layers(shader),
             normal=self._normal(shader),
             multiscatter=node.distribution == "MULTI_GGX",
             # a shader inside a group belongs to every user of that group
             editable=not shader.groups,
         )
+
+    def _layers(self, shader: Source) -> dict[str, Any]:
+        """Fields of coat and sheen, of those that are there: a layer of weight 0 is nothing to speak of."""
+        fields: dict[str, Any] = {}
+        for layer in ("Coat", "Sheen"):
+            names = [name for name in _LAYERS if name.startswith(layer) and shader.has_input(name)]
+            if not names or constant(shader.input(f"{layer} Weight")) == (0.0,):
+                continue
+            for name in names:
+                field, size = _LAYERS[name]
+                value = self._mean(shader, name, size)
+                fields[field] = tuple(map(float, value)) if size == 3 else float(value[0])
+        if "coat_weight" in fields and shader.has_input("Coat Normal") and shader.input("Coat Normal").node is not None:
+            self._notes.approximated(self._owner, "Coat Normal: the coat is treated as smooth")
+        return fields
+
+    def _mean(self, shader: Source, name: str, size: int) -> np.ndarray:
+        """One input as a constant; a texture is replaced by its mean."""
+        socket = self._socket(shader, name, size)
+        if socket.texture is None:
+            return socket.value
+        self._notes.approximated(self._owner, f"{name}: the texture is replaced by its mean")
+        return self._textures.mean(socket.texture, size)
 
     def _diffuse_node(self, shader: Source) -> Material:
         result = _diffuse(self._material.name_full, (0.8, 0.8, 0.8))

@@ -18,6 +18,7 @@ from .scene import Film, Scene
 from .shading.bsdf import device_tables
 from .shading.environment import environment_arrays, lookup
 from .shading.gather import SampleCounts, capacity, gather
+from .shading.layers import BELOW, LAYER_WIDTH, layer_rows, sampled_as, seen_below, shade_layers
 from .shading.lights import light_arrays, light_colors
 from .shading.lobes import lobe_weights
 from .shading.paths import World
@@ -103,8 +104,12 @@ class Renderer:
             return
         normal = surfaces.normal.detach().contiguous()
         lobes = lobe_weights(surfaces.parameters.detach(), normal, view.frames.geometric, view.frames.view)
+        layers = torch.zeros((0, LAYER_WIDTH), device=self.device)
+        if surfaces.layers is not None:
+            layers = layer_rows(surfaces.layers, normal, view.frames)
+            lobes = sampled_as(lobes, layers)
         tracer, hits = self.geometry.rays, view.hits()
-        gather(world, tracer, hits, view.frames, normal, lobes, counts, seed, view.samples)
+        gather(world, tracer, hits, view.frames, normal, lobes, layers, counts, seed, view.samples)
 
     def radiance(
         self, view: View, surfaces: Surfaces, light_color: torch.Tensor, environment: torch.Tensor
@@ -114,8 +119,12 @@ class Renderer:
             return torch.zeros((0, 3), device=self.device)
         assert view.samples is not None, "gather first"
         lobes = lobe_weights(surfaces.parameters, surfaces.normal, view.frames.geometric, view.frames.view)
-        reflected = shade(lobes, surfaces.normal, light_color, environment, view.frames, view.samples)
-        return reflected + surfaces.emission
+        light = surfaces.normal, light_color, environment, view.frames, view.samples
+        if surfaces.layers is None:
+            return shade(lobes, *light) + surfaces.emission
+        layers = layer_rows(surfaces.layers, surfaces.normal, view.frames)
+        below = shade(seen_below(lobes, layers), *light) + surfaces.emission * layers[:, BELOW]
+        return below + shade_layers(layers, *light)
 
     def background(self, view: View) -> torch.Tensor:
         """Radiance [B, 3] of the world behind the uncovered cells (not differentiated)."""

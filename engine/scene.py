@@ -91,7 +91,7 @@ class NormalMap:
 
 @dataclass
 class Material:
-    """The opaque base of the Principled BSDF. Defaults are Blender's."""
+    """The opaque Principled BSDF: base, coat and sheen. Defaults are Blender's."""
 
     name: str
     base_color: Socket = field(default_factory=lambda: colour(0.8, 0.8, 0.8))
@@ -102,6 +102,14 @@ class Material:
     specular_tint: Socket = field(default_factory=lambda: colour(1.0, 1.0, 1.0))
     emission_color: Socket = field(default_factory=lambda: colour(1.0, 1.0, 1.0))
     emission_strength: Socket = field(default_factory=lambda: scalar(0.0))
+    # coat and sheen are constant and lie on the smooth surface (the sheen on the normal map where there is no coat)
+    coat_weight: float = 0.0
+    coat_roughness: float = 0.03
+    coat_ior: float = 1.5
+    coat_tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    sheen_weight: float = 0.0
+    sheen_roughness: float = 0.5
+    sheen_tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
     normal: NormalMap | None = None
     multiscatter: bool = True  # distribution MULTI_GGX (default) or GGX
     bump_correction: bool = True  # material.cycles.use_bump_map_correction

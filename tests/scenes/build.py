@@ -230,6 +230,13 @@ _SOCKETS = {
     "specular_tint": "Specular Tint",
     "emission_color": "Emission Color",
     "emission_strength": "Emission Strength",
+    "coat_weight": "Coat Weight",
+    "coat_roughness": "Coat Roughness",
+    "coat_ior": "Coat IOR",
+    "coat_tint": "Coat Tint",
+    "sheen_weight": "Sheen Weight",
+    "sheen_roughness": "Sheen Roughness",
+    "sheen_tint": "Sheen Tint",
 }
 
 
