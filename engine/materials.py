@@ -127,7 +127,8 @@ class MaterialBank:
             empty = torch.zeros((0, 3), device=self.device)
             return Surfaces(torch.zeros((0, SURFACE_WIDTH), device=self.device), empty, empty)
         blocks = [self._block(self.materials[row], view, geometry, part) for row, part in view.material_slices]
-        return Surfaces(*(torch.cat(column) for column in zip(*blocks, strict=True)), self._layers(view))
+        parameters, normal, emission = (torch.cat(column) for column in zip(*blocks, strict=True))
+        return Surfaces(parameters, normal, emission, self._layers(view))
 
     def _layers(self, view: View) -> torch.Tensor | None:
         seen = [(layer_sockets(self.materials[row]), part) for row, part in view.material_slices]
