@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Material node trees -> :class:`engine.scene.Material`: the opaque base of the Principled BSDF, coat and sheen.
+"""Material node trees -> :class:`engine.scene.Material`: the opaque Principled BSDF.
 
-What the engine does not model (transmission, subsurface, anisotropy, …) gets a note where it is not at its neutral
+What the engine does not model (transmission, subsurface, …) gets a note where it is not at its neutral
 value. Traps handled here: sockets are addressed by name, because their number changes between versions; a material
 without nodes is a diffuse surface of its viewport colour; an empty slot is Cycles' default surface,
 another one in 5.0 than before.
@@ -49,7 +49,6 @@ _UNMODELLED = {
     "Alpha": (1.0, "the surface is treated as opaque"),
     "Diffuse Roughness": (0.0, "treated as 0 (Lambert)"),
     "Subsurface Weight": (0.0, "treated as diffuse of the same base colour"),
-    "Anisotropic": (0.0, "highlights are treated as isotropic"),
     "Transmission Weight": (0.0, "the surface is treated as opaque"),
     "Thin Film Thickness": (0.0, "the thin film is left out"),
     "Thin Wall": (0.0, "treated as a closed surface"),
@@ -167,6 +166,7 @@ class _Reading:
             self._material.name_full,
             **fields,
             **self._layers(shader),
+            **self._anisotropy(shader),
             normal=self._normal(shader),
             multiscatter=node.distribution == "MULTI_GGX",
             # a shader inside a group belongs to every user of that group
@@ -186,6 +186,25 @@ class _Reading:
                 fields[field] = tuple(map(float, value)) if size == 3 else float(value[0])
         if "coat_weight" in fields and shader.has_input("Coat Normal") and shader.input("Coat Normal").node is not None:
             self._notes.approximated(self._owner, "Coat Normal: the coat is treated as smooth")
+        return fields
+
+    def _anisotropy(self, shader: Source) -> dict[str, Any]:
+        """Fields of the grain, if there is any."""
+        if not shader.has_input("Anisotropic") or constant(shader.input("Anisotropic")) == (0.0,):
+            return {}
+        fields: dict[str, Any] = {
+            "anisotropic": float(self._mean(shader, "Anisotropic", 1)[0]),
+            "anisotropic_rotation": float(self._mean(shader, "Anisotropic Rotation", 1)[0]),
+        }
+        source = shader.input("Tangent")
+        if source.node is None:
+            return fields
+        node = source.node
+        if node.bl_idname == "ShaderNodeTangent":
+            fields["tangent"] = "UV" if node.direction_type == "UV_MAP" else f"RADIAL_{node.axis}"
+            fields["tangent_uv"] = node.uv_map if node.direction_type == "UV_MAP" else ""
+        else:
+            self._notes.approximated(self._owner, f"Tangent: {source.described} is not supported; treated as Radial, Z")
         return fields
 
     def _mean(self, shader: Source, name: str, size: int) -> np.ndarray:

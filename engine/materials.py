@@ -13,6 +13,7 @@ from .color.srgb import srgb_decode
 from .geometry import DEFAULT_MATERIAL, Geometry
 from .ops.blender_texture import sample_texture
 from .scene import Image, Material, NormalMap, Scene, Socket, Texture, colour, scalar
+from .shading.grain import GRAIN_WIDTH
 from .shading.lobes import SURFACE_WIDTH
 from .shading.reduction import reduced
 from .shading.secondary import BASE_COLOR, EMISSION, METALLIC, ROUGHNESS, MaterialArrays, MaterialTable
@@ -42,6 +43,7 @@ class Surfaces:
     normal: torch.Tensor  # [P, 3] shading normal, unit, world space, towards the viewer
     emission: torch.Tensor  # [P, 3]
     layers: torch.Tensor | None = None  # [P, 10], see shading/coat.py; None where no pixel has any
+    grain: torch.Tensor | None = None  # [P, GRAIN_WIDTH], see shading/grain.py; likewise
 
 
 def default_material() -> Material:
@@ -128,7 +130,25 @@ class MaterialBank:
             return Surfaces(torch.zeros((0, SURFACE_WIDTH), device=self.device), empty, empty)
         blocks = [self._block(self.materials[row], view, geometry, part) for row, part in view.material_slices]
         parameters, normal, emission = (torch.cat(column) for column in zip(*blocks, strict=True))
-        return Surfaces(parameters, normal, emission, self._layers(view))
+        return Surfaces(parameters, normal, emission, self._layers(view), self._grain(view, geometry))
+
+    def _grain(self, view: View, geometry: DeviceGeometry) -> torch.Tensor | None:
+        seen = [(self.materials[row], part) for row, part in view.material_slices]
+        tangent = geometry.grain_at(view) if any(material.anisotropic > 0.0 for material, _ in seen) else None
+        if tangent is None:
+            return None
+        smooth = view.frames.smooth
+        tangent = torch.linalg.cross(smooth, torch.linalg.cross(tangent, smooth))
+        rows = torch.zeros((len(tangent), GRAIN_WIDTH), device=self.device)
+        rows[:, :3] = tangent
+        for material, part in seen:
+            if material.anisotropic > 0.0:
+                turn = 2.0 * np.pi * material.anisotropic_rotation
+                aspect = np.sqrt(1.0 - 0.9 * min(material.anisotropic, 1.0))
+                rows[part, 3:] = torch.tensor([aspect, np.cos(turn), np.sin(turn)], dtype=torch.float32).to(self.device)
+        lost = (tangent * tangent).sum(1) <= 0.0  # no tangent, no grain
+        rows[lost, 3] = 0.0
+        return rows
 
     def _layers(self, view: View) -> torch.Tensor | None:
         seen = [(layer_sockets(self.materials[row]), part) for row, part in view.material_slices]

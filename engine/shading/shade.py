@@ -297,7 +297,6 @@ class _Shade(torch.autograd.Function):
 def shade_gradients(kernel, ctx, grad_out):
     """Run a backward kernel: gradients by rows, normals, lights' colours and the environment (None if not needed)."""
     rows, normal, light_color, environment = ctx.saved_tensors
-    frames, samples = ctx.extra
     device = str(rows.device)
     _, _, light_needed, environment_needed = ctx.needs_input_grad[:4]
     grad_rows = torch.empty_like(rows)
@@ -306,7 +305,7 @@ def shade_gradients(kernel, ctx, grad_out):
     grad_light = torch.zeros((buffers, *light_color.shape), device=rows.device)
     shape = environment.shape if environment_needed else (1, 1, 3)
     grad_environment = torch.zeros((buffers, *shape), device=rows.device)
-    inputs = shade_inputs(rows, normal, light_color, environment, frames, samples)
+    inputs = shade_inputs(rows, normal, light_color, environment, *ctx.extra)
     inputs += [
         wp.from_torch(grad_out.contiguous(), dtype=wp.vec3),
         wp.from_torch(grad_rows),
@@ -325,7 +324,7 @@ def shade_gradients(kernel, ctx, grad_out):
     )
 
 
-def shade_inputs(rows, normal, light_color, environment, frames, samples):
+def shade_inputs(rows, normal, light_color, environment, frames, samples, *more_rows):
     """What all kernels over stored samples take first."""
     return [
         wp.from_torch(rows, requires_grad=False),
@@ -333,6 +332,7 @@ def shade_inputs(rows, normal, light_color, environment, frames, samples):
         samples.arrays(),
         wp.from_torch(light_color, dtype=wp.vec3, requires_grad=False),
         wp.from_torch(environment, dtype=wp.vec3, requires_grad=False),
+        *(wp.from_torch(more) for more in more_rows),
     ]
 
 

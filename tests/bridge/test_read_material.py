@@ -92,7 +92,6 @@ def test_textures_in_packed_channels_and_a_normal_map() -> None:
     [
         ("Alpha", 0.5),
         ("Subsurface Weight", 0.3),
-        ("Anisotropic", 0.4),
         ("Transmission Weight", 1.0),
         ("Diffuse Roughness", 0.5),
         ("Thin Film Thickness", 300.0),
@@ -122,6 +121,28 @@ def test_coat_and_sheen() -> None:
     found = [read.sheen_weight, read.sheen_roughness, *read.sheen_tint]
     np.testing.assert_allclose(found, [0.4, 0.3, 0.2, 0.4, 0.6], rtol=1e-6)
     assert notes == []
+
+
+def test_anisotropy_and_what_its_grain_follows() -> None:
+    material = new_material("Gebürstet")
+    tree, shader = material.node_tree, _principled(material)
+    shader.inputs["Anisotropic"].default_value = 0.6
+    shader.inputs["Anisotropic Rotation"].default_value = 0.2
+    read, notes = _read(material)
+    assert (read.anisotropic, read.anisotropic_rotation) == pytest.approx((0.6, 0.2))
+    assert (read.tangent, notes) == ("RADIAL_Z", [])
+    node = tree.nodes.new("ShaderNodeTangent")
+    tree.links.new(node.outputs[0], shader.inputs["Tangent"])
+    node.direction_type, node.axis = "RADIAL", "X"
+    read, notes = _read(material)
+    assert (read.tangent, notes) == ("RADIAL_X", [])
+    node.direction_type, node.uv_map = "UV_MAP", "Zweite"
+    read, notes = _read(material)
+    assert (read.tangent, read.tangent_uv, notes) == ("UV", "Zweite", [])
+    tree.links.new(tree.nodes.new("ShaderNodeTexNoise").outputs["Color"], shader.inputs["Tangent"])
+    read, notes = _read(material)
+    assert read.tangent == "RADIAL_Z"
+    assert [(note.severity, note.message.split(":")[0]) for note in notes] == [("approximated", "Tangent")]
 
 
 def test_layers_of_weight_zero_are_not_spoken_of() -> None:

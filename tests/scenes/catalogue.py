@@ -20,7 +20,7 @@ from .still_life import build_still_life, true_maps
 
 EXACT = 45.0  # dB wanted of the sRGB-encoded picture where nothing but the formulas decides
 NOISY = 40.0  # dB wanted where the sampling noise of large lights or of the environment rules
-LAYERS_EXACT = 50.0  # dB wanted of coat and sheen under lights of little size
+LAYERS_EXACT = 50.0  # dB wanted of coat, sheen and anisotropy under lights of little size
 ONE_BOUNCE = 34.0  # dB wanted against full light transport, with one bounce of indirect light
 
 
@@ -238,10 +238,17 @@ SHEENS: list[dict[str, Any]] = [
     {"base_color": (0.1, 0.1, 0.1), "roughness": 0.5, "sheen_weight": 0.8, "sheen_roughness": 0.5, "coat_weight": 0.5,
      "coat_roughness": 0.3, "sheen_tint": (0.4, 0.8, 1.0)},
 ]  # fmt: skip
+GRAINS: list[dict[str, Any]] = [
+    {"base_color": (0.9, 0.6, 0.3), "metallic": 1.0, "roughness": 0.4, "anisotropic": 0.7},
+    {"base_color": (0.1, 0.2, 0.5), "roughness": 0.35, "anisotropic": 0.9, "anisotropic_rotation": 0.1,
+     "tangent": "UV"},
+    {"base_color": (0.7, 0.7, 0.7), "metallic": 0.7, "roughness": 0.6, "anisotropic": 0.5, "tangent": "X",
+     "coat_weight": 0.5, "coat_roughness": 0.3},
+]  # fmt: skip
 
 
 def _layered(looks: list[dict[str, Any]], light: str) -> bpy.types.Object:
-    """Three balls with coat or sheen under one kind of light."""
+    """Three balls under one kind of light."""
     camera = _stage()
     bpy.data.objects.remove(bpy.data.objects["Ball"])
     for number, look in enumerate(looks):
@@ -273,8 +280,10 @@ def _layered_cases(name: str, looks: list[dict[str, Any]]) -> dict[str, Case]:
     return cases
 
 
-LAYERED: dict[str, Case] = _layered_cases("coat", COATS) | _layered_cases("sheen", SHEENS)
-"""Coat and sheen, compared without indirect light on small pictures."""
+LAYERED: dict[str, Case] = (
+    _layered_cases("coat", COATS) | _layered_cases("sheen", SHEENS) | _layered_cases("grain", GRAINS)
+)
+"""Coat, sheen and anisotropy, compared without indirect light on small pictures."""
 
 DIRECT: dict[str, Case] = {
     "point_hard": Case(point_hard, EXACT),
