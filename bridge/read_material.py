@@ -186,6 +186,8 @@ class _Reading:
                 fields[field] = tuple(map(float, value)) if size == 3 else float(value[0])
         if "coat_weight" in fields and shader.has_input("Coat Normal") and shader.input("Coat Normal").node is not None:
             self._notes.approximated(self._owner, "Coat Normal: the coat is treated as smooth")
+        if "coat_weight" in fields and not versions.COAT_IS_CURRENT:
+            self._notes.approximated(self._owner, "Coat: it is shaded as from Blender 4.5 on, up to 3 % differently")
         return fields
 
     def _anisotropy(self, shader: Source) -> dict[str, Any]:

@@ -120,7 +120,7 @@ def test_coat_and_sheen() -> None:
     np.testing.assert_allclose(found, [0.6, 0.2, 1.7, 0.9, 0.5, 0.3], rtol=1e-6)
     found = [read.sheen_weight, read.sheen_roughness, *read.sheen_tint]
     np.testing.assert_allclose(found, [0.4, 0.3, 0.2, 0.4, 0.6], rtol=1e-6)
-    assert notes == []
+    assert [note.message.split(":")[0] for note in notes] == ([] if versions.COAT_IS_CURRENT else ["Coat"])
 
 
 def test_anisotropy_and_what_its_grain_follows() -> None:
@@ -169,8 +169,8 @@ def test_textures_of_layers_become_their_mean() -> None:
     read, notes = _read(material)
     decoded = [((e + 0.055) / 1.055) ** 2.4 if e > 0.04045 else e / 12.92 for e in encoded]
     assert read.sheen_weight == pytest.approx(np.mean(decoded), abs=2e-3)  # stored in 8 bits
-    assert sorted(note.severity for note in notes) == ["approximated", "approximated"]
-    assert {note.message.split(":")[0] for note in notes} == {"Sheen Weight", "Coat Normal"}
+    assert {note.severity for note in notes} == {"approximated"}
+    assert {note.message.split(":")[0] for note in notes} - {"Coat"} == {"Sheen Weight", "Coat Normal"}
 
 
 @pytest.mark.parametrize("kind", ["ShaderNodeTexNoise", "ShaderNodeMix", "ShaderNodeHueSaturation", "ShaderNodeInvert"])
