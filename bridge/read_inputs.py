@@ -77,6 +77,14 @@ class InputReader:
         baked = self._bake(shader, name, size, unknown)
         return baked or substitute
 
+    def mean(self, shader: Source, name: str, size: int) -> np.ndarray:
+        """One input as a constant [size]; a texture is replaced by its mean."""
+        found = self.socket(shader, name, size)
+        if found.texture is None:
+            return found.value
+        self._notes.approximated(self._owner, f"{name}: the texture is replaced by its mean")
+        return self._textures.mean(found.texture, size)
+
     def _understood(self, source: Source, size: int, name: str, substitute: Socket) -> Socket:
         texture_source = source
         if source.node is not None and source.node.bl_idname == "ShaderNodeSeparateColor":

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Material node trees -> :class:`engine.scene.Material`: the opaque base of the Principled BSDF.
+"""Material node trees -> :class:`engine.scene.Material`: the opaque Principled BSDF.
 
-What the engine does not model (coat, sheen, transmission, subsurface, …) gets a note where it is not at its neutral
-value; what no array can be computed for is baked by Cycles. Traps handled here: sockets are addressed by name, because
-their number changes between versions; a material without nodes is a diffuse surface of its viewport colour; an empty
-slot is Cycles' default surface, another one in 5.0 than before.
+What the engine does not model (transmission, subsurface, …) gets a note where it is not at its neutral value; what no
+array can be computed for is baked by Cycles. Traps handled here: sockets are addressed by name, because their number
+changes between versions; a material without nodes is a diffuse surface of its viewport colour; an empty slot is Cycles'
+default surface, another one in 5.0 than before.
 """
 
 from __future__ import annotations

@@ -49,6 +49,8 @@ class _Instance:
     material_names: list[str]
     material_index: np.ndarray  # [T]
     users_key: int
+    grains: list[str]  # of each material, see _grain_kind
+    generated: np.ndarray | None  # [V, 3], where there is any grain
 
 
 def read_meshes(depsgraph: bpy.types.Depsgraph, materials: MaterialReader, notes: Notes) -> list[Mesh]:
@@ -83,15 +85,48 @@ def read_meshes(depsgraph: bpy.types.Depsgraph, materials: MaterialReader, notes
         if abs(np.linalg.det(matrix[:3, :3])) < 1e-30:
             notes.ignored(original, "is scaled to zero along an axis and left out")
             continue
-        _check_normal_maps(original, local, matrix, [materials.materials[name] for name in names], notes)
-        instances.append(_Instance(name, original, matrix, local, names, material_index.astype(np.int32), key))
+        _check_tangents(original, local, matrix, [materials.materials[name] for name in names], notes)
+        grains = [_grain_kind(materials.materials[name]) for name in names]
+        generated = _generated(obj.data) if any(grains) else None
+        instances.append(
+            _Instance(name, original, matrix, local, names, material_index.astype(np.int32), key, grains, generated)
+        )
     users: dict[int, int] = {}
     for instance in instances:
         users[instance.users_key] = users.get(instance.users_key, 0) + 1
     return [_to_world(instance, users[instance.users_key] > 1) for instance in instances]
 
 
-def _check_normal_maps(
+def _grain_kind(material: Material) -> str:
+    """What the grain of a material follows; "" without any."""
+    return material.tangent if material.anisotropic > 0.0 else ""
+
+
+def _generated(mesh: bpy.types.Mesh) -> np.ndarray:
+    """Generated texture coordinates of the vertices about their centre [V, 3]."""
+    places = _values(mesh.vertices, "undeformed_co", (3,), np.float32)
+    size = np.maximum(np.abs(np.array(mesh.texspace_size, np.float64)), 1e-20)
+    return (places - np.array(mesh.texspace_location, np.float64)) / (2.0 * size)
+
+
+def _grain(instance: _Instance, normal_matrix: np.ndarray) -> np.ndarray | None:
+    """Tangents [T, 3, 3] for anisotropic materials, in the order of the local triangles; None without any."""
+    local = instance.local
+    if instance.generated is None:
+        return None
+    grain = np.zeros((len(local.triangles), 3, 3), np.float32)
+    for row, kind in enumerate(instance.grains):
+        part = instance.material_index == row
+        if kind == "UV" and local.tangents is not None:
+            grain[part] = local.tangents[part, :, :3] @ normal_matrix.T
+        elif kind.startswith("RADIAL_"):
+            axis = np.eye(3)["XYZ".index(kind[-1])]
+            around = np.cross(axis, instance.generated[local.triangles[part]])
+            grain[part] = around @ normal_matrix.T
+    return grain
+
+
+def _check_tangents(
     obj: bpy.types.Object, local: _LocalMesh, matrix: np.ndarray, materials: list[Material], notes: Notes
 ) -> None:
     maps = [material.normal for material in materials if material.normal is not None]
@@ -103,6 +138,11 @@ def _check_normal_maps(
         if normal.texture.uv_map not in (None, local.active_uv):
             notes.approximated(
                 obj, f'normal map on UV map "{normal.texture.uv_map}": the tangents are those of the active UV map'
+            )
+    for material in materials:
+        if _grain_kind(material) == "UV" and material.tangent_uv not in ("", local.active_uv):
+            notes.approximated(
+                obj, f'anisotropy along UV map "{material.tangent_uv}": the tangents are those of the active UV map'
             )
 
 
@@ -243,8 +283,10 @@ def _to_world(instance: _Instance, shared: bool) -> Mesh:
         directions = tangents[..., :3] @ normal_matrix.T / scale
         sign = tangents[..., 3:] * np.sign(determinant)
         tangents = np.concatenate([directions, sign], axis=-1).astype(np.float32)
+    grain = _grain(instance, normal_matrix)
     if determinant < 0:
         order = [0, 2, 1]
+        grain = None if grain is None else grain[:, order]
         triangles, normals = triangles[:, order], normals[:, order]
         uv_maps = {name: uv[:, order] for name, uv in uv_maps.items()}
         tangents = None if tangents is None else tangents[:, order]
@@ -258,6 +300,7 @@ def _to_world(instance: _Instance, shared: bool) -> Mesh:
         material_names=instance.material_names,
         material_index=instance.material_index,
         corner_tangents=tangents,
+        grain=grain,
         object_name=instance.original.name_full,
         terminator_offset=versions.terminator_offset(instance.original),
     )

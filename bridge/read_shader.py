@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shader nodes -> the opaque base of one Principled BSDF: Diffuse, Glossy and Emission, mixed and added.
+"""Shader nodes -> one opaque Principled BSDF: Diffuse, Glossy and Emission, mixed and added.
 
 Exact are Diffuse (Principled without specular), sums with emission, and mixtures of shaders that do not reflect. A
 mixture of others gets mixed parameters, which is named.
@@ -19,6 +19,7 @@ from .node_maths import lerp
 from .nodes import Source, constant, follow
 from .notes import Notes, label
 from .read_inputs import InputReader
+from .read_layers import read_grain, read_layers
 
 # Principled input -> Material field, number of components
 SOCKETS = {
@@ -36,10 +37,7 @@ _UNMODELLED = {
     "Alpha": (1.0, "the surface is treated as opaque"),
     "Diffuse Roughness": (0.0, "treated as 0 (Lambert)"),
     "Subsurface Weight": (0.0, "treated as diffuse of the same base colour"),
-    "Anisotropic": (0.0, "highlights are treated as isotropic"),
     "Transmission Weight": (0.0, "the surface is treated as opaque"),
-    "Coat Weight": (0.0, "the coat is left out"),
-    "Sheen Weight": (0.0, "the sheen is left out"),
     "Thin Film Thickness": (0.0, "the thin film is left out"),
     "Thin Wall": (0.0, "treated as a closed surface"),
 }
@@ -111,6 +109,8 @@ class ShaderReader:
         result = Material(
             self._name,
             **fields,
+            **read_layers(shader, self._inputs, self._notes, self._owner),
+            **read_grain(shader, self._inputs, self._notes, self._owner),
             normal=self._inputs.normal(shader),
             multiscatter=node.distribution == "MULTI_GGX",
             # a shader inside a group belongs to every user of that group

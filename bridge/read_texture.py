@@ -13,6 +13,7 @@ from typing import get_args
 
 import numpy as np
 
+from ..engine.color import srgb_decode
 from ..engine.scene import Extension, Texture
 from .nodes import Source, constant, follow
 from .notes import Notes
@@ -71,6 +72,17 @@ class TextureReader:
         unknown = Notes()
         replace(self, notes=unknown)._coordinates(source)
         return bool(unknown.as_list()) or node.projection != "FLAT" or node.extension not in get_args(Extension)
+
+    def mean(self, texture: Texture, size: int) -> np.ndarray:
+        """Mean of a texture that has been read, scene-linear, as a socket of ``size`` components takes it [size]."""
+        image = self.images.images[texture.image]
+        rgb = image.pixels[..., :3].astype(np.float64)
+        if image.encoding == "sRGB":
+            rgb = srgb_decode(rgb)
+        values = rgb.mean(axis=(0, 1))
+        if texture.channel is not None:
+            values = np.full(3, values[texture.channel] if texture.channel < 3 else image.pixels[..., 3].mean())
+        return (values if size == 3 else np.array([values @ (0.2126, 0.7152, 0.0722)])).astype(np.float32)
 
     def _check_node(self, source: Source) -> None:
         node = source.node

@@ -38,6 +38,7 @@ class Geometry:
     triangles: np.ndarray  # [T, 3] int32
     normals: np.ndarray  # [T, 3, 3]
     tangents: np.ndarray  # [T, 3, 4]; zero where a mesh has no UVs
+    grain: np.ndarray | None  # [T, 3, 3], see Mesh.grain
     uvs: np.ndarray  # [S, T, 3, 2]
     material: np.ndarray  # [T] int32 index into material_names
     mesh_index: np.ndarray  # [T] int32 index into those of Scene.meshes that have triangles
@@ -64,6 +65,13 @@ def _tangents_of(mesh: Mesh) -> np.ndarray:
     if mesh.corner_tangents is None:
         return np.zeros((len(mesh.triangles), 3, 4), np.float32)
     return mesh.corner_tangents
+
+
+def _grain_of(meshes: list[Mesh]) -> np.ndarray | None:
+    if all(mesh.grain is None for mesh in meshes):
+        return None
+    blank = [np.zeros((len(mesh.triangles), 3, 3), np.float32) if mesh.grain is None else mesh.grain for mesh in meshes]
+    return np.ascontiguousarray(np.concatenate(blank), np.float32)
 
 
 def _check(mesh: Mesh) -> None:
@@ -121,6 +129,7 @@ def build_geometry(scene: Scene, device: str) -> Geometry:
         triangles,
         normals,
         tangents,
+        _grain_of(meshes),
         uvs,
         material,
         mesh_index,

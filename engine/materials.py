@@ -13,6 +13,7 @@ from .color.srgb import srgb_decode
 from .geometry import DEFAULT_MATERIAL, Geometry
 from .ops.blender_texture import sample_texture
 from .scene import Image, Material, NormalMap, Scene, Socket, Texture, colour, scalar
+from .shading.grain import GRAIN_WIDTH
 from .shading.lobes import SURFACE_WIDTH
 from .shading.reduction import reduced
 from .shading.secondary import BASE_COLOR, EMISSION, METALLIC, ROUGHNESS, MaterialArrays, MaterialTable
@@ -41,11 +42,31 @@ class Surfaces:
     parameters: torch.Tensor  # [P, SURFACE_WIDTH], see shading/lobes.py
     normal: torch.Tensor  # [P, 3] shading normal, unit, world space, towards the viewer
     emission: torch.Tensor  # [P, 3]
+    layers: torch.Tensor | None = None  # [P, 10], see shading/coat.py; None where no pixel has any
+    grain: torch.Tensor | None = None  # [P, GRAIN_WIDTH], see shading/grain.py; likewise
 
 
 def default_material() -> Material:
     """What Cycles gives an object without a material: a grey diffuse surface."""
     return Material(DEFAULT_MATERIAL, colour(0.8, 0.8, 0.8), roughness=scalar(1.0), specular_level=scalar(0.0))
+
+
+def layer_sockets(material: Material) -> np.ndarray:
+    """A row for shading/coat.py [10] float32, within the sockets' ranges."""
+    tint = np.maximum(np.asarray(material.sheen_tint), 0.0)
+    return np.array(
+        [
+            np.clip(material.coat_weight, 0.0, 1.0), np.clip(material.coat_roughness, 0.0, 1.0),
+            max(material.coat_ior, 1.0), *np.maximum(np.asarray(material.coat_tint), 0.0),
+            *(np.clip(material.sheen_weight, 0.0, 1.0) * tint), np.clip(material.sheen_roughness, 1e-3, 1.0),
+        ],
+        np.float32,
+    )  # fmt: skip
+
+
+def has_layers(sockets: np.ndarray) -> bool:
+    """Whether there is coat or sheen in a row of layer_sockets."""
+    return bool(sockets[0] > 0.0 or sockets[6:9].max() > 0.0)
 
 
 @dataclass
@@ -108,7 +129,34 @@ class MaterialBank:
             empty = torch.zeros((0, 3), device=self.device)
             return Surfaces(torch.zeros((0, SURFACE_WIDTH), device=self.device), empty, empty)
         blocks = [self._block(self.materials[row], view, geometry, part) for row, part in view.material_slices]
-        return Surfaces(*(torch.cat(column) for column in zip(*blocks, strict=True)))
+        parameters, normal, emission = (torch.cat(column) for column in zip(*blocks, strict=True))
+        return Surfaces(parameters, normal, emission, self._layers(view), self._grain(view, geometry))
+
+    def _grain(self, view: View, geometry: DeviceGeometry) -> torch.Tensor | None:
+        seen = [(self.materials[row], part) for row, part in view.material_slices]
+        tangent = geometry.grain_at(view) if any(material.anisotropic > 0.0 for material, _ in seen) else None
+        if tangent is None:
+            return None
+        smooth = view.frames.smooth
+        tangent = torch.linalg.cross(smooth, torch.linalg.cross(tangent, smooth))
+        rows = torch.zeros((len(tangent), GRAIN_WIDTH), device=self.device)
+        rows[:, :3] = tangent
+        for material, part in seen:
+            if material.anisotropic > 0.0:
+                turn = 2.0 * np.pi * material.anisotropic_rotation
+                aspect = np.sqrt(1.0 - 0.9 * min(material.anisotropic, 1.0))
+                rows[part, 3:] = torch.tensor([aspect, np.cos(turn), np.sin(turn)], dtype=torch.float32).to(self.device)
+        lost = (tangent * tangent).sum(1) <= 0.0  # no tangent, no grain
+        rows[lost, 3] = 0.0
+        return rows
+
+    def _layers(self, view: View) -> torch.Tensor | None:
+        seen = [(layer_sockets(self.materials[row]), part) for row, part in view.material_slices]
+        if not any(has_layers(sockets) for sockets, _ in seen):
+            return None
+        rows = [torch.from_numpy(sockets).to(self.device) for sockets, _ in seen]
+        sizes = [part.stop - part.start for _, part in seen]
+        return torch.cat([row.expand(size, -1) for row, size in zip(rows, sizes, strict=True)])
 
     def _block(
         self, material: Material, view: View, geometry: DeviceGeometry, part: slice
@@ -200,6 +248,7 @@ class MaterialBank:
             constants = [
                 *material.base_color.value, *material.metallic.value, *material.roughness.value, *material.ior.value,
                 *material.specular_level.value, *material.specular_tint.value, *np.broadcast_to(emission, 3),
+                *layer_sockets(material),
             ]  # fmt: skip
             sockets = {
                 "base_color": (BASE_COLOR, material.base_color),

@@ -18,6 +18,8 @@ from .scene import Film, Scene
 from .shading.bsdf import device_tables
 from .shading.environment import environment_arrays, lookup
 from .shading.gather import SampleCounts, capacity, gather
+from .shading.grain import grained, sampled_with_grain, shade_grain, without_grain
+from .shading.layers import BELOW, LAYER_WIDTH, layer_rows, sampled_as, seen_below, shade_layers
 from .shading.lights import light_arrays, light_colors
 from .shading.lobes import lobe_weights
 from .shading.paths import World
@@ -102,9 +104,15 @@ class Renderer:
         if pixels == 0:
             return
         normal = surfaces.normal.detach().contiguous()
-        lobes = lobe_weights(surfaces.parameters.detach(), normal, view.frames.geometric, view.frames.view)
+        lobes = self._lobes(view, surfaces, surfaces.parameters.detach(), normal)
+        if surfaces.grain is not None:
+            lobes = sampled_with_grain(lobes, surfaces.grain)
+        layers = torch.zeros((0, LAYER_WIDTH), device=self.device)
+        if surfaces.layers is not None:
+            layers = layer_rows(surfaces.layers, normal, view.frames)
+            lobes = sampled_as(lobes, layers)
         tracer, hits = self.geometry.rays, view.hits()
-        gather(world, tracer, hits, view.frames, normal, lobes, counts, seed, view.samples)
+        gather(world, tracer, hits, view.frames, normal, lobes, layers, counts, seed, view.samples)
 
     def radiance(
         self, view: View, surfaces: Surfaces, light_color: torch.Tensor, environment: torch.Tensor
@@ -113,9 +121,23 @@ class Renderer:
         if len(view.face) == 0:
             return torch.zeros((0, 3), device=self.device)
         assert view.samples is not None, "gather first"
-        lobes = lobe_weights(surfaces.parameters, surfaces.normal, view.frames.geometric, view.frames.view)
-        reflected = shade(lobes, surfaces.normal, light_color, environment, view.frames, view.samples)
-        return reflected + surfaces.emission
+        lobes = self._lobes(view, surfaces, surfaces.parameters, surfaces.normal)
+        light = surfaces.normal, light_color, environment, view.frames, view.samples
+        emission = surfaces.emission
+        if surfaces.layers is not None:
+            layers = layer_rows(surfaces.layers, surfaces.normal, view.frames)
+            lobes, emission = seen_below(lobes, layers), emission * layers[:, BELOW]
+        if surfaces.grain is None:
+            radiance = shade(lobes, *light) + emission
+        else:
+            radiance = shade(without_grain(lobes, surfaces.grain), *light) + emission
+            radiance = radiance + shade_grain(lobes, *light, surfaces.grain)
+        return radiance if surfaces.layers is None else radiance + shade_layers(layers, *light)
+
+    def _lobes(self, view: View, surfaces: Surfaces, parameters: torch.Tensor, normal: torch.Tensor) -> torch.Tensor:
+        if surfaces.grain is not None:
+            parameters = grained(parameters, surfaces.grain)
+        return lobe_weights(parameters, normal, view.frames.geometric, view.frames.view)
 
     def background(self, view: View) -> torch.Tensor:
         """Radiance [B, 3] of the world behind the uncovered cells (not differentiated)."""

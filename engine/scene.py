@@ -91,7 +91,7 @@ class NormalMap:
 
 @dataclass
 class Material:
-    """The opaque base of the Principled BSDF. Defaults are Blender's."""
+    """The opaque Principled BSDF. Defaults are Blender's."""
 
     name: str
     base_color: Socket = field(default_factory=lambda: colour(0.8, 0.8, 0.8))
@@ -102,6 +102,18 @@ class Material:
     specular_tint: Socket = field(default_factory=lambda: colour(1.0, 1.0, 1.0))
     emission_color: Socket = field(default_factory=lambda: colour(1.0, 1.0, 1.0))
     emission_strength: Socket = field(default_factory=lambda: scalar(0.0))
+    anisotropic: float = 0.0  # constant, as is its rotation, in turns
+    anisotropic_rotation: float = 0.0
+    tangent: Literal["UV", "RADIAL_X", "RADIAL_Y", "RADIAL_Z"] = "RADIAL_Z"  # what the grain follows, see Mesh.grain
+    tangent_uv: str = ""  # UV map of tangent "UV"; "": the active one
+    # coat and sheen are constant and lie on the smooth surface (the sheen on the normal map where there is no coat)
+    coat_weight: float = 0.0
+    coat_roughness: float = 0.03
+    coat_ior: float = 1.5
+    coat_tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    sheen_weight: float = 0.0
+    sheen_roughness: float = 0.5
+    sheen_tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
     normal: NormalMap | None = None
     multiscatter: bool = True  # distribution MULTI_GGX (default) or GGX
     bump_correction: bool = True  # material.cycles.use_bump_map_correction
@@ -122,6 +134,8 @@ class Mesh:
     material_index: np.ndarray  # [T] int32 into material_names
     # MikkTSpace tangents of the active UV map: xyz in world space and bitangent sign; None without UVs
     corner_tangents: np.ndarray | None = None  # [T, 3, 4] float32
+    # tangents that the grain of anisotropic materials follows, of any length; None where there is no such material
+    grain: np.ndarray | None = None  # [T, 3, 3] float32, world space
     object_name: str = ""  # the object that owns it (equal for all its instances)
     terminator_offset: float = 0.1  # object.shadow_terminator_geometry_offset
 

@@ -66,6 +66,7 @@ class DeviceGeometry:
         self.corners = torch.from_numpy(geometry.positions[geometry.triangles]).to(device)  # [T, 3, 3]
         self.normals = torch.from_numpy(geometry.normals).to(device)
         self.tangents = torch.from_numpy(geometry.tangents).to(device)
+        self.grain = None if geometry.grain is None else torch.from_numpy(geometry.grain).to(device)
         self.uvs = torch.from_numpy(geometry.uvs).to(device)  # [S, T, 3, 2]
         self.material = torch.from_numpy(geometry.material.astype(np.int64)).to(device)
         self.bump_correction = torch.from_numpy(bump_correction.astype(np.float32)).to(device)  # [M]
@@ -73,6 +74,10 @@ class DeviceGeometry:
     def uv(self, view: View, slot: int, part: slice) -> torch.Tensor:
         """Texture coordinates [n, 2] of a slice of a view's pixels."""
         return _interpolate(self.uvs[slot], view.face[part], view.barycentric[part])
+
+    def grain_at(self, view: View) -> torch.Tensor | None:
+        """Tangents [P, 3] that the grain follows at a view's pixels, of any length; None where no mesh has any."""
+        return None if self.grain is None else _interpolate(self.grain, view.face, view.barycentric)
 
 
 @wp.kernel(enable_backward=False)

@@ -17,7 +17,7 @@ from functools import cache
 import warp as wp
 
 from ..ops import launch as _launch  # noqa: F401  (initialises Warp)
-from .tables import energy_tables
+from .tables import energy_tables, sheen_table
 
 PI = wp.constant(3.14159265358979)
 # Cycles treats alpha_x alpha_y <= 2e-10 as a perfect mirror; a narrow lobe of this alpha² stands in for it.
@@ -26,11 +26,12 @@ MIN_ALPHA2 = wp.constant(1.0e-8)
 
 @wp.struct
 class Tables:
-    """Energy tables, nodes at i / (n - 1): e[roughness, nv], e_avg[roughness], s[roughness, nv, z]."""
+    """Nodes at i / (n - 1): e[roughness, nv], e_avg[roughness], s[roughness, nv, z], sheen[roughness, nv, 3]."""
 
     e: wp.array2d(dtype=wp.float32)
     e_avg: wp.array(dtype=wp.float32)
     s: wp.array3d(dtype=wp.float32)
+    sheen: wp.array3d(dtype=wp.float32)  # see tables.py
 
 
 @wp.struct
@@ -50,12 +51,13 @@ class Lobes:
 
 @cache
 def device_tables(device: str) -> Tables:
-    """The energy tables on a device."""
+    """The tables on a device."""
     source = energy_tables()
     tables = Tables()
     tables.e = wp.array(source.E, dtype=wp.float32, device=device)
     tables.e_avg = wp.array(source.E_avg, dtype=wp.float32, device=device)
     tables.s = wp.array(source.S, dtype=wp.float32, device=device)
+    tables.sheen = wp.array(sheen_table(), dtype=wp.float32, device=device)
     return tables
 
 
@@ -71,14 +73,14 @@ def fraction_of(x: float, n: int, node: int):
 
 
 @wp.func
-def _lookup1(table: wp.array(dtype=wp.float32), x: float):
+def lookup1(table: wp.array(dtype=wp.float32), x: float):
     n = table.shape[0]
     i = node_of(x, n)
     return wp.lerp(table[i], table[i + 1], fraction_of(x, n, i))
 
 
 @wp.func
-def _lookup2(table: wp.array2d(dtype=wp.float32), x: float, y: float):
+def lookup2(table: wp.array2d(dtype=wp.float32), x: float, y: float):
     nx = table.shape[0]
     ny = table.shape[1]
     i = node_of(x, nx)
@@ -90,7 +92,7 @@ def _lookup2(table: wp.array2d(dtype=wp.float32), x: float, y: float):
 
 
 @wp.func
-def _lookup3(table: wp.array3d(dtype=wp.float32), x: float, y: float, z: float):
+def lookup3(table: wp.array3d(dtype=wp.float32), x: float, y: float, z: float):
     nx = table.shape[0]
     ny = table.shape[1]
     nz = table.shape[2]
@@ -218,15 +220,15 @@ def lobes_of(
 ):
     """Lobe weights of a Principled material seen under the cosine `nv`. All inputs within their socket's range."""
     lobes = Lobes()
-    e = _lookup2(tables.e, roughness, nv)
-    e_avg = _lookup1(tables.e_avg, roughness)
+    e = lookup2(tables.e, roughness, nv)
+    e_avg = lookup1(tables.e_avg, roughness)
     missing = multiscatter * (1.0 - e) / e
 
     dielectric = dielectric_of(ior, level)
     f0 = dielectric.f0
     f_mean = dielectric.f_mean
     present = dielectric.present
-    albedo = _lookup3(tables.s, roughness, nv, dielectric.z)
+    albedo = lookup3(tables.s, roughness, nv, dielectric.z)
     f0c = wp.vec3(wp.min(f0 * tint[0], 1.0), wp.min(f0 * tint[1], 1.0), wp.min(f0 * tint[2], 1.0))
     one = wp.vec3(1.0, 1.0, 1.0)
     fss = f0c + (one - f0c) * f_mean

@@ -17,7 +17,7 @@ from ..rays import RayArrays, Rays
 from .environment import sample_environment
 from .lights import FAR, LightArrays, sample_light
 from .lobes import read_lobes
-from .paths import World, bsdf_density, bsdf_sampler, sample_bsdf, shadow_origin
+from .paths import World, bsdf_density, bsdf_sampler, coat_of, faces, sample_bsdf, shadow_origin
 from .shade import Pixels, frame_of
 
 # Shadow rays end a little before their light, which is not part of the geometry but may touch it.
@@ -127,6 +127,7 @@ def draw_direct_kernel(
     hits: Hits,
     pixels: Pixels,
     lobe_rows: wp.array2d(dtype=wp.float32),
+    layer_rows: wp.array2d(dtype=wp.float32),
     seed: int,
     each: int,
     light_samples: int,
@@ -140,7 +141,7 @@ def draw_direct_kernel(
     rng = wp.rand_init(seed, i)
     lobes = read_lobes(lobe_rows, i)
     frame = frame_of(pixels, i)
-    sampler = bsdf_sampler(lobes, frame)
+    sampler = bsdf_sampler(lobes, frame, coat_of(layer_rows, pixels, i))
     position = hits.position[i]
     by_bsdf = float(bsdf_samples)
     k = int(r * each)
@@ -151,7 +152,7 @@ def draw_direct_kernel(
         for j in range(tries):
             light = sample_light(world.lights, l, position, _shifted(shift_u, j, _R2_X), _shifted(shift_v, j, _R2_Y))
             weight = float(0.0)
-            if light.radiance > 0.0 and wp.dot(frame.normal, light.direction) > 0.0:
+            if light.radiance > 0.0 and faces(sampler, light.direction):
                 weight = light.radiance
                 if light.density > 0.0:
                     chance = float(tries) * light.density
@@ -166,7 +167,7 @@ def draw_direct_kernel(
     for j in range(environment_samples):
         sky = sample_environment(world.environment, _shifted(shift_u, j, _R2_X), _shifted(shift_v, j, _R2_Y))
         weight = float(0.0)
-        if wp.dot(frame.normal, sky.direction) > 0.0:
+        if faces(sampler, sky.direction):
             chance = float(environment_samples) * sky.density
             weight = 1.0 / (chance + by_bsdf * bsdf_density(sampler, sky.direction))
         proposals.uv[k] = sky.uv
@@ -183,6 +184,7 @@ def draw_bsdf_kernel(
     hits: Hits,
     pixels: Pixels,
     lobe_rows: wp.array2d(dtype=wp.float32),
+    layer_rows: wp.array2d(dtype=wp.float32),
     seed: int,
     bsdf_samples: int,
     proposals: ProposalArrays,
@@ -192,7 +194,7 @@ def draw_bsdf_kernel(
     i = first + r
     rng = wp.rand_init(seed + 7919, i)
     lobes = read_lobes(lobe_rows, i)
-    sampler = bsdf_sampler(lobes, frame_of(pixels, i))
+    sampler = bsdf_sampler(lobes, frame_of(pixels, i), coat_of(layer_rows, pixels, i))
     geometric = pixels.geometric[i]
     origin = hits.position[i] + geometric * world.geometry.epsilon
     shift_u = wp.randf(rng)

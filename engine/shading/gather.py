@@ -162,17 +162,21 @@ def gather(
     frames: PixelFrames,
     normal: torch.Tensor,
     lobes: torch.Tensor,
+    layers: torch.Tensor,
     counts: SampleCounts,
     seed: int,
     into: Samples,
 ) -> None:
-    """Fill `into` with light samples for the pixels of a view. Deterministic for a seed (on CUDA too)."""
+    """Fill `into` with light samples for the pixels of a view. Deterministic for a seed (on CUDA too).
+
+    `layers` are rows of layers.py for all pixels or for none.
+    """
     device, pixels = str(lobes.device), len(lobes)
     seed &= 0x7FFFFFFF
     direct = _direct_samples(world.lights, counts)
     at_once = max(1, min(pixels, RAYS_AT_ONCE // max(1, direct + counts.bsdf)))
     by_light, by_bsdf = Proposals.empty(at_once * direct, device), Proposals.empty(at_once * counts.bsdf, device)
-    seen = [hits, frames.arrays(normal), wp.from_torch(lobes.detach()), seed]
+    seen = [hits, frames.arrays(normal), wp.from_torch(lobes.detach()), wp.from_torch(layers.detach()), seed]
     samples = into.arrays()
     for first in range(0, pixels, at_once):
         count = min(at_once, pixels - first)

@@ -15,10 +15,11 @@ import warp as wp
 from ..ops.launch import launch
 from ..rays import RayArrays, Rays, RayTracer
 from .bsdf import Lobes, Tables, lobes_of
+from .coat import Layers, coat_lobe, layers_of, sheen_lobe
 from .draw import REACH
 from .environment import environment_density, lookup, sample_environment
 from .lights import FAR, sample_light
-from .paths import World, bsdf_density, bsdf_sampler, sample_bsdf, shadow_origin
+from .paths import World, bsdf_density, bsdf_sampler, no_coat, sample_bsdf, shadow_origin
 from .secondary import Surface, surface_at
 from .shade import Frame, reflected
 
@@ -111,6 +112,29 @@ def _surface_lobes(s: Surface, view: wp.vec3, tables: Tables):
 
 
 @wp.func
+def _surface_layers(s: Surface, view: wp.vec3, tables: Tables):
+    layers = Layers()
+    layers.below = wp.vec3(1.0, 1.0, 1.0)
+    if s.layered == 1:
+        sockets = s.layers
+        sockets.coat_roughness = wp.max(sockets.coat_roughness, MIN_SECONDARY_ROUGHNESS)
+        nv = wp.clamp(wp.dot(s.normal, view), 1.0e-4, 1.0)
+        layers = layers_of(sockets, nv, nv, tables)
+    return layers
+
+
+@wp.func
+def _reflected(s: Surface, lobes: Lobes, layers: Layers, frame: Frame, light: wp.vec3):
+    """BSDF times cosine, layers included."""
+    f = reflected(lobes, frame, light)
+    if s.layered == 1:
+        coat = layers.coat * coat_lobe(layers, s.normal, frame.view, light)
+        sheen = sheen_lobe(layers.a, layers.b, s.normal, frame.view, light).value
+        f = wp.cw_mul(f, layers.below) + layers.sheen * sheen + wp.vec3(coat, coat, coat)
+    return f
+
+
+@wp.func
 def _surface_frame(s: Surface, view: wp.vec3):
     frame = Frame()
     frame.normal = s.normal
@@ -130,13 +154,14 @@ def _propose(
     path: int,
     s: Surface,
     lobes: Lobes,
+    layers: Layers,
     frame: Frame,
     direction: wp.vec3,
     reach: float,
     light: wp.vec3,
 ):
     """Shadow ray k: `light` from `direction`, to be reflected along a path. No ray if its reach is negative."""
-    f = reflected(lobes, frame, direction)
+    f = _reflected(s, lobes, layers, frame, direction)
     carried = wp.cw_mul(wp.cw_mul(paths.throughput[path], f), light)
     wave.carried[k] = carried
     t_max = float(-1.0)
@@ -176,11 +201,12 @@ def _reflect_kernel(
     k = start + wp.tid()
     rng = wp.rand_init(seed + 104729 * (bounce + 1), stream[paths.target[k]])
     s = _surface_of(world, paths, k)
-    radiance[paths.target[k]] += wp.cw_mul(paths.throughput[k], s.emission)
     view = -paths.ray[k]
+    layers = _surface_layers(s, view, world.tables)
+    radiance[paths.target[k]] += wp.cw_mul(paths.throughput[k], wp.cw_mul(s.emission, layers.below))
     lobes = _surface_lobes(s, view, world.tables)
     frame = _surface_frame(s, view)
-    sampler = bsdf_sampler(lobes, frame)
+    sampler = bsdf_sampler(lobes, frame, no_coat())
 
     _no_proposal(wave, 2 * k)
     if world.lights.count > 0:
@@ -194,7 +220,7 @@ def _reflect_kernel(
             if world.lights.shadow[l] == 0:
                 reach = -1.0
             incident = world.light_color[l] * weight
-            _propose(wave, 2 * k, world, paths, k, s, lobes, frame, light.direction, reach, incident)
+            _propose(wave, 2 * k, world, paths, k, s, lobes, layers, frame, light.direction, reach, incident)
 
     _no_proposal(wave, 2 * k + 1)
     if world.environment.density.shape[0] > 1:
@@ -202,13 +228,13 @@ def _reflect_kernel(
         if wp.dot(s.normal, sky.direction) > 0.0:
             weight = 1.0 / (sky.density + bsdf_density(sampler, sky.direction))
             incident = lookup(world.environment.image, world.environment.rotation, sky.direction) * weight
-            _propose(wave, 2 * k + 1, world, paths, k, s, lobes, frame, sky.direction, FAR, incident)
+            _propose(wave, 2 * k + 1, world, paths, k, s, lobes, layers, frame, sky.direction, FAR, incident)
 
     d = sample_bsdf(sampler, wp.randf(rng), wp.randf(rng), wp.randf(rng))
     density = bsdf_density(sampler, d)
     t_max = float(-1.0)
     if wp.dot(d, s.geometric) > 0.0 and density > 0.0:
-        throughput = wp.cw_mul(paths.throughput[k], reflected(lobes, frame, d)) / density
+        throughput = wp.cw_mul(paths.throughput[k], _reflected(s, lobes, layers, frame, d)) / density
         paths.throughput[k] = throughput
         if wp.max(wp.max(throughput[0], throughput[1]), throughput[2]) > 0.0:
             t_max = FAR
@@ -251,7 +277,8 @@ def _glow_kernel(start: int, slot: int, world: World, paths: PathArrays, radianc
     """Emission of the surfaces where paths end."""
     k = start + wp.tid()
     s = _surface_of(world, paths, k)
-    radiance[paths.target[k]] += wp.cw_mul(paths.throughput[k], s.emission)
+    layers = _surface_layers(s, -paths.ray[k], world.tables)
+    radiance[paths.target[k]] += wp.cw_mul(paths.throughput[k], wp.cw_mul(s.emission, layers.below))
 
 
 def reflected_light(

@@ -13,6 +13,7 @@ import warp as wp
 
 from ..geometry import GeometryArrays
 from ..scene import Texture
+from .coat import LayerSockets, largest, read_sockets
 
 # Texture rows of a material
 BASE_COLOR = wp.constant(0)
@@ -20,12 +21,14 @@ METALLIC = wp.constant(1)
 ROUGHNESS = wp.constant(2)
 EMISSION = wp.constant(3)
 TEXTURES = 4
+CONSTANTS = 23
 _EXTENSIONS = {"REPEAT": 0, "EXTEND": 1, "CLIP": 2, "MIRROR": 3}
 
 
 @wp.struct
 class MaterialArrays:
-    """constants [M, 13]: base, metallic, roughness, ior, level, tint, emission radiance; textures of each material."""
+    """constants [M, 23]: base, metallic, roughness, ior, level, tint, emission radiance, layer sockets (layers.py);
+    textures of each material."""
 
     constants: wp.array2d(dtype=wp.float32)
     # [M, TEXTURES, 5]: first value in `pool` (-1: no texture), width, height, uv slot, extension
@@ -49,6 +52,8 @@ class Surface:
     level: float
     tint: wp.vec3
     emission: wp.vec3
+    layered: int  # 1 if there is coat or sheen
+    layers: LayerSockets
 
 
 @wp.func
@@ -140,6 +145,9 @@ def surface_at(geometry: GeometryArrays, materials: MaterialArrays, face: int, u
     s.emission = wp.cw_mul(
         wp.vec3(c[m, 10], c[m, 11], c[m, 12]), _texel(materials, m, EMISSION, uv, wp.vec3(1.0, 1.0, 1.0))
     )
+    s.layers = read_sockets(c, m, 13)
+    if s.layers.coat > 0.0 or largest(s.layers.sheen) > 0.0:
+        s.layered = 1
     return s
 
 
@@ -166,7 +174,7 @@ class MaterialTable:
 
     def __init__(self, materials: int, device: str) -> None:
         self._device = device
-        self._constants = np.zeros((materials, 13), np.float32)
+        self._constants = np.zeros((materials, CONSTANTS), np.float32)
         self._textures = np.full((materials, TEXTURES, 5), -1, np.int32)
         self._textures[..., 1:] = 0
         self._matrix = np.zeros((materials, TEXTURES, 6), np.float32)
@@ -174,7 +182,7 @@ class MaterialTable:
         self._used = 0
 
     def set_constants(self, row: int, values: np.ndarray) -> None:
-        """The 13 constants of a material, see MaterialArrays."""
+        """The constants of a material, see MaterialArrays."""
         self._constants[row] = values
 
     def set_texture(self, row: int, which: int, pixels: torch.Tensor, texture: Texture, uv_slot: int) -> None:
@@ -193,5 +201,5 @@ class MaterialTable:
         arrays.uv_matrix = wp.array(self._matrix, dtype=wp.float32, device=self._device)
         pool = torch.cat(self._pool) if self._pool else torch.zeros(3)
         arrays.pool = wp.array(pool.cpu().numpy(), dtype=wp.float32, device=self._device)
-        arrays.glowing = int((self._constants[:, 10:] > 0).any())
+        arrays.glowing = int((self._constants[:, 10:13] > 0).any())
         return arrays

@@ -41,6 +41,16 @@ class Pixels:
 
 
 @wp.func
+def bump_alpha2(normal: wp.vec3, smooth: wp.vec3, correction: float):
+    """alpha² = tan²(angle) / 8, capped at 1, of the shadowing around the smooth normal (§3.6); 0 for none."""
+    cosine = wp.clamp(wp.dot(normal, smooth), -1.0, 1.0)
+    alpha2 = float(0.0)
+    if correction > 0.0 and cosine < 0.99999:
+        alpha2 = wp.min((1.0 - cosine * cosine) / (8.0 * wp.max(cosine * cosine, 1.0e-6)), 1.0)
+    return alpha2
+
+
+@wp.func
 def frame_of(pixels: Pixels, i: int):
     """The frame of pixel i."""
     frame = Frame()
@@ -48,11 +58,7 @@ def frame_of(pixels: Pixels, i: int):
     frame.smooth = pixels.smooth[i]
     frame.view = pixels.view[i]
     frame.lifted = lift_normal(pixels.normal[i], pixels.geometric[i], pixels.view[i])
-    cosine = wp.clamp(wp.dot(frame.normal, frame.smooth), -1.0, 1.0)
-    frame.bump = 0.0
-    if pixels.bump_correction[i] > 0.0 and cosine < 0.99999:
-        # alpha² = tan²(angle) / 8, capped at 1 (docs/blender-image-formation.md §3.6)
-        frame.bump = wp.min((1.0 - cosine * cosine) / (8.0 * wp.max(cosine * cosine, 1.0e-6)), 1.0)
+    frame.bump = bump_alpha2(frame.normal, frame.smooth, pixels.bump_correction[i])
     return frame
 
 
@@ -93,7 +99,7 @@ def reflected(lobes: Lobes, frame: Frame, light: wp.vec3):
 
 
 @wp.func
-def _incident(
+def incident_light(
     samples: SampleArrays,
     i: int,
     k: int,
@@ -107,6 +113,34 @@ def _incident(
     elif source != SOURCE_CONSTANT:
         radiance = wp.cw_mul(radiance, light_color[source])
     return radiance
+
+
+@wp.func
+def scatter_gradient(
+    samples: SampleArrays,
+    i: int,
+    k: int,
+    g: wp.vec3,
+    slot: int,
+    light_needed: int,
+    grad_light: wp.array2d(dtype=wp.vec3),
+    environment_needed: int,
+    grad_environment: wp.array3d(dtype=wp.vec3),
+    environment: wp.array2d(dtype=wp.vec3),
+):
+    """Add g, the derivative by the light that sample k brings, to the gradient of its light or of its texels."""
+    source = samples.source[i, k]
+    if source >= 0:
+        if light_needed == 1:
+            wp.atomic_add(grad_light, slot, source, wp.cw_mul(g, samples.radiance[i, k]))
+    elif source == SOURCE_ENVIRONMENT and environment_needed == 1:
+        at = samples.radiance[i, k]
+        e = g * at[0]
+        b = bilinear_of(at[1], at[2], environment.shape[0], environment.shape[1])
+        wp.atomic_add(grad_environment, slot, b.y0, b.x0, e * ((1.0 - b.fx) * (1.0 - b.fy)))
+        wp.atomic_add(grad_environment, slot, b.y0, b.x1, e * (b.fx * (1.0 - b.fy)))
+        wp.atomic_add(grad_environment, slot, b.y1, b.x0, e * ((1.0 - b.fx) * b.fy))
+        wp.atomic_add(grad_environment, slot, b.y1, b.x1, e * (b.fx * b.fy))
 
 
 @wp.kernel(enable_backward=False)
@@ -125,7 +159,7 @@ def _shade_kernel(
     frame = frame_of(pixels, i)
     total = wp.vec3(0.0, 0.0, 0.0)
     for k in range(samples.count[i]):
-        incident = _incident(samples, i, k, light_color, environment)
+        incident = incident_light(samples, i, k, light_color, environment)
         total += wp.cw_mul(reflected(lobes, frame, samples.direction[i, k]), incident)
     out[i] = total
 
@@ -166,7 +200,7 @@ def _shade_backward_kernel(
     for k in range(samples.count[i]):
         light = samples.direction[i, k]
         if lit_side(frame, light):
-            incident = _incident(samples, i, k, light_color, environment)
+            incident = incident_light(samples, i, k, light_color, environment)
             weighted = wp.cw_mul(grad, incident)
             response = wp.vec3(0.0, 0.0, 0.0)
             nl = wp.dot(frame.normal, light)
@@ -209,20 +243,10 @@ def _shade_backward_kernel(
                 by_nl = 1.0 / snl - (gv + nv * snl * (1.0 - a2) * by_gl) * by_s
                 by_nv = -(gl + snl * nv * (1.0 - a2) * by_gv) * by_s
                 g_normal += g_core * (by_nh * half + by_nl * light + by_nv * frame.view)
-            source = samples.source[i, k]
-            if source >= 0:
-                if light_needed == 1:
-                    wp.atomic_add(
-                        grad_light, slot, source, wp.cw_mul(wp.cw_mul(grad, response), samples.radiance[i, k])
-                    )
-            elif source == SOURCE_ENVIRONMENT and environment_needed == 1:
-                at = samples.radiance[i, k]
-                g = wp.cw_mul(grad, response) * at[0]
-                b = bilinear_of(at[1], at[2], environment.shape[0], environment.shape[1])
-                wp.atomic_add(grad_environment, slot, b.y0, b.x0, g * ((1.0 - b.fx) * (1.0 - b.fy)))
-                wp.atomic_add(grad_environment, slot, b.y0, b.x1, g * (b.fx * (1.0 - b.fy)))
-                wp.atomic_add(grad_environment, slot, b.y1, b.x0, g * ((1.0 - b.fx) * b.fy))
-                wp.atomic_add(grad_environment, slot, b.y1, b.x1, g * (b.fx * b.fy))
+            scatter_gradient(
+                samples, i, k, wp.cw_mul(grad, response), slot,
+                light_needed, grad_light, environment_needed, grad_environment, environment,
+            )  # fmt: skip
     for c in range(3):
         grad_rows[i, c] = g_diffuse[c]
         grad_rows[i, 3 + c] = g_constant[c]
@@ -258,54 +282,57 @@ class PixelFrames:
 class _Shade(torch.autograd.Function):
     @staticmethod
     def forward(ctx, lobes, normal, light_color, environment, frames, samples):
-        device = str(lobes.device)
         out = torch.empty((len(lobes), 3), dtype=torch.float32, device=lobes.device)
-        inputs = _inputs(lobes, normal, light_color, environment, frames, samples)
-        launch(_shade_kernel, len(lobes), [*inputs, wp.from_torch(out, dtype=wp.vec3)], device)
+        inputs = shade_inputs(lobes, normal, light_color, environment, frames, samples)
+        launch(_shade_kernel, len(lobes), [*inputs, wp.from_torch(out, dtype=wp.vec3)], str(lobes.device))
         ctx.save_for_backward(lobes, normal, light_color, environment)
         ctx.extra = frames, samples
         return out
 
     @staticmethod
     def backward(ctx, grad_out):
-        lobes, normal, light_color, environment = ctx.saved_tensors
-        frames, samples = ctx.extra
-        device = str(lobes.device)
-        _, _, light_needed, environment_needed = ctx.needs_input_grad[:4]
-        grad_lobes = torch.empty_like(lobes)
-        grad_normal = torch.empty_like(normal)
-        buffers = slots(device)
-        grad_light = torch.zeros((buffers, *light_color.shape), device=lobes.device)
-        shape = environment.shape if environment_needed else (1, 1, 3)
-        grad_environment = torch.zeros((buffers, *shape), device=lobes.device)
-        inputs = _inputs(lobes, normal, light_color, environment, frames, samples)
-        inputs += [
-            wp.from_torch(grad_out.contiguous(), dtype=wp.vec3),
-            wp.from_torch(grad_lobes),
-            wp.from_torch(grad_normal, dtype=wp.vec3),
-            int(light_needed),
-            wp.from_torch(grad_light, dtype=wp.vec3),
-            int(environment_needed),
-            wp.from_torch(grad_environment, dtype=wp.vec3),
-        ]
-        launch(_shade_backward_kernel, len(lobes), inputs, device)
-        return (
-            grad_lobes,
-            grad_normal,
-            grad_light.sum(0) if light_needed else None,
-            grad_environment.sum(0) if environment_needed else None,
-            None,
-            None,
-        )
+        return (*shade_gradients(_shade_backward_kernel, ctx, grad_out), None, None)
 
 
-def _inputs(lobes, normal, light_color, environment, frames, samples):
+def shade_gradients(kernel, ctx, grad_out):
+    """Run a backward kernel: gradients by rows, normals, lights' colours and the environment (None if not needed)."""
+    rows, normal, light_color, environment = ctx.saved_tensors
+    device = str(rows.device)
+    _, _, light_needed, environment_needed = ctx.needs_input_grad[:4]
+    grad_rows = torch.empty_like(rows)
+    grad_normal = torch.empty_like(normal)
+    buffers = slots(device)
+    grad_light = torch.zeros((buffers, *light_color.shape), device=rows.device)
+    shape = environment.shape if environment_needed else (1, 1, 3)
+    grad_environment = torch.zeros((buffers, *shape), device=rows.device)
+    inputs = shade_inputs(rows, normal, light_color, environment, *ctx.extra)
+    inputs += [
+        wp.from_torch(grad_out.contiguous(), dtype=wp.vec3),
+        wp.from_torch(grad_rows),
+        wp.from_torch(grad_normal, dtype=wp.vec3),
+        int(light_needed),
+        wp.from_torch(grad_light, dtype=wp.vec3),
+        int(environment_needed),
+        wp.from_torch(grad_environment, dtype=wp.vec3),
+    ]
+    launch(kernel, len(rows), inputs, device)
+    return (
+        grad_rows,
+        grad_normal,
+        grad_light.sum(0) if light_needed else None,
+        grad_environment.sum(0) if environment_needed else None,
+    )
+
+
+def shade_inputs(rows, normal, light_color, environment, frames, samples, *more_rows):
+    """What all kernels over stored samples take first."""
     return [
-        wp.from_torch(lobes, requires_grad=False),
+        wp.from_torch(rows, requires_grad=False),
         frames.arrays(normal),
         samples.arrays(),
         wp.from_torch(light_color, dtype=wp.vec3, requires_grad=False),
         wp.from_torch(environment, dtype=wp.vec3, requires_grad=False),
+        *(wp.from_torch(more) for more in more_rows),
     ]
 
 

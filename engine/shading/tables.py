@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Energy tables of the GGX lobe, for multi-scatter compensation and for layering diffuse under a dielectric.
+"""Energy tables of the GGX lobe, for multi-scatter compensation and for layering diffuse under a dielectric, and the
+shape of the sheen lobe.
 
 The tables are defined by sampling visible normals of a Smith GGX lobe with ``alpha = roughness²`` (Heitz 2018,
 "Sampling the GGX Distribution of Visible Normals"; height-correlated masking-shadowing, Heitz 2014). They are loaded
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 _FILE = Path(__file__).with_suffix(".npz")
+_SHEEN_FILE = Path(__file__).with_name("sheen.npz")
 _SMALLEST = 1e-4  # roughness, cosine and z of the first node; the lobe is undefined at exactly zero
 _LARGEST_Z = 0.99  # z = 1 is an infinite index of refraction
 
@@ -45,6 +47,18 @@ def energy_tables() -> EnergyTables:
     for array in arrays:
         array.setflags(write=False)
     return EnergyTables(*arrays)
+
+
+@cache
+def sheen_table() -> np.ndarray:
+    """Sheen [32, 32, 3] float32: a, b and R (docs/blender-image-formation.md §3.4) for roughness and nv.
+
+    Measured in renders by Cycles with ``python -m tests.scenes.measure_sheen``.
+    """
+    with np.load(_SHEEN_FILE) as stored:
+        table = stored["sheen"]
+    table.setflags(write=False)
+    return table
 
 
 def make_energy_tables(samples: int = 8192, fresnel_samples: int = 4096) -> EnergyTables:

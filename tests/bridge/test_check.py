@@ -44,7 +44,7 @@ def test_findings_of_all_rooms(tmp_path: Path) -> None:
     texture = tree.nodes.new("ShaderNodeTexImage")
     texture.image = image
     shader = next(node for node in tree.nodes if node.bl_idname == "ShaderNodeBsdfPrincipled")
-    shader.inputs["Coat Weight"].default_value = 1
+    shader.inputs["Thin Film Thickness"].default_value = 300
     tree.links.new(texture.outputs["Color"], shader.inputs["Base Color"])
     camera = bpy.data.objects["Camera"].data
     camera.dof.use_dof = True

@@ -99,10 +99,7 @@ def test_textures_in_packed_channels_and_a_normal_map() -> None:
     [
         ("Alpha", 0.5),
         ("Subsurface Weight", 0.3),
-        ("Anisotropic", 0.4),
         ("Transmission Weight", 1.0),
-        ("Coat Weight", 0.2),
-        ("Sheen Weight", 0.1),
         ("Diffuse Roughness", 0.5),
         ("Thin Film Thickness", 300.0),
     ],
@@ -115,6 +112,72 @@ def test_sockets_outside_the_model_are_named(socket: str, value: float) -> None:
     _, notes = _read(material)
     assert [(note.severity, note.datablock) for note in notes] == [("approximated", 'Material "Seltsam"')]
     assert notes[0].message.startswith(socket)
+
+
+def test_coat_and_sheen() -> None:
+    material = new_material("Lackiert")
+    inputs = _principled(material).inputs
+    for name, value in (("Coat Weight", 0.6), ("Coat Roughness", 0.2), ("Coat IOR", 1.7), ("Sheen Weight", 0.4)):
+        inputs[name].default_value = value
+    inputs["Coat Tint"].default_value = (0.9, 0.5, 0.3, 1)
+    inputs["Sheen Roughness"].default_value = 0.3
+    inputs["Sheen Tint"].default_value = (0.2, 0.4, 0.6, 1)
+    read, notes = _read(material)
+    found = [read.coat_weight, read.coat_roughness, read.coat_ior, *read.coat_tint]
+    np.testing.assert_allclose(found, [0.6, 0.2, 1.7, 0.9, 0.5, 0.3], rtol=1e-6)
+    found = [read.sheen_weight, read.sheen_roughness, *read.sheen_tint]
+    np.testing.assert_allclose(found, [0.4, 0.3, 0.2, 0.4, 0.6], rtol=1e-6)
+    assert [note.message.split(":")[0] for note in notes] == ([] if versions.COAT_IS_CURRENT else ["Coat"])
+
+
+def test_anisotropy_and_what_its_grain_follows() -> None:
+    material = new_material("Gebürstet")
+    tree, shader = material.node_tree, _principled(material)
+    shader.inputs["Anisotropic"].default_value = 0.6
+    shader.inputs["Anisotropic Rotation"].default_value = 0.2
+    read, notes = _read(material)
+    assert (read.anisotropic, read.anisotropic_rotation) == pytest.approx((0.6, 0.2))
+    assert (read.tangent, notes) == ("RADIAL_Z", [])
+    node = tree.nodes.new("ShaderNodeTangent")
+    tree.links.new(node.outputs[0], shader.inputs["Tangent"])
+    node.direction_type, node.axis = "RADIAL", "X"
+    read, notes = _read(material)
+    assert (read.tangent, notes) == ("RADIAL_X", [])
+    node.direction_type, node.uv_map = "UV_MAP", "Zweite"
+    read, notes = _read(material)
+    assert (read.tangent, read.tangent_uv, notes) == ("UV", "Zweite", [])
+    tree.links.new(tree.nodes.new("ShaderNodeTexNoise").outputs["Color"], shader.inputs["Tangent"])
+    read, notes = _read(material)
+    assert read.tangent == "RADIAL_Z"
+    assert [(note.severity, note.message.split(":")[0]) for note in notes] == [("approximated", "Tangent")]
+
+
+def test_layers_of_weight_zero_are_not_spoken_of() -> None:
+    material = new_material("Ohne")
+    tree, shader = material.node_tree, _principled(material)
+    tree.links.new(tree.nodes.new("ShaderNodeTexNoise").outputs[0], shader.inputs["Coat Roughness"])
+    read, notes = _read(material)
+    assert read.coat_weight == 0.0
+    assert notes == []
+
+
+def test_textures_of_layers_become_their_mean() -> None:
+    material = new_material("Gefleckt")
+    tree, shader = material.node_tree, _principled(material)
+    image = _image("Flecken")
+    image.colorspace_settings.name = "sRGB"
+    encoded = (0.0, 0.25, 0.5, 1.0)
+    image.pixels.foreach_set(np.array([(e, e, e, 1.0) for e in encoded], np.float32).ravel())
+    texture = tree.nodes.new("ShaderNodeTexImage")
+    texture.image = image
+    tree.links.new(texture.outputs["Color"], shader.inputs["Sheen Weight"])
+    tree.links.new(tree.nodes.new("ShaderNodeNormalMap").outputs["Normal"], shader.inputs["Coat Normal"])
+    shader.inputs["Coat Weight"].default_value = 1.0
+    read, notes = _read(material)
+    decoded = [((e + 0.055) / 1.055) ** 2.4 if e > 0.04045 else e / 12.92 for e in encoded]
+    assert read.sheen_weight == pytest.approx(np.mean(decoded), abs=2e-3)  # stored in 8 bits
+    assert {note.severity for note in notes} == {"approximated"}
+    assert {note.message.split(":")[0] for note in notes} - {"Coat"} == {"Sheen Weight", "Coat Normal"}
 
 
 def test_what_has_to_be_baked_is_named_and_the_default_value_stands_for_it() -> None:

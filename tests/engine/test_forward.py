@@ -10,8 +10,8 @@ import pytest
 from likeness.bridge.read_scene import read_scene
 from likeness.engine.render import render
 from tests.scenes import build
-from tests.scenes.catalogue import DIRECT, FULL
-from tests.scenes.make_references import SIZE, load_reference, psnr, size_of
+from tests.scenes.catalogue import DIRECT, FULL, LAYERED
+from tests.scenes.make_references import SIZE, SMALL, load_reference, psnr, size_of
 
 # one of each kind: the others run in benchmarks/forward.py
 QUICK = [
@@ -35,6 +35,14 @@ def test_direct_light_is_that_of_cycles(name: str) -> None:
     width, height = size_of(case, SIZE)
     found = render(read_scene(bpy.context.scene), camera.name, width, height, samples=64, direct_only=True)
     assert found.shape == (height, width, 4)
+    assert psnr(found[..., :3], load_reference(name)) >= case.floor
+
+
+@pytest.mark.parametrize("name", LAYERED)
+def test_coat_and_sheen_are_those_of_cycles(name: str) -> None:
+    case = LAYERED[name]
+    camera = case.build()
+    found = render(read_scene(bpy.context.scene), camera.name, SMALL, SMALL, samples=256, direct_only=True)
     assert psnr(found[..., :3], load_reference(name)) >= case.floor
 
 

@@ -90,8 +90,39 @@ def _energy(fss: Array, roughness: Array, nv: Array, multiscatter: bool) -> tupl
     return 1.0 + multiple * missing, (1.0 + multiple * missing) / (1.0 + missing)
 
 
-def evaluate(material: Principled, normal: ArrayLike, view: ArrayLike, light: ArrayLike) -> Array:
-    """f·cos [..., 3] of the Principled base, ior >= 1: metal, dielectric and diffuse, in the layer order of Cycles."""
+def stretched_core(
+    normal: Array, view: Array, light: Array, tangent: Array, roughness: ArrayLike, amount: ArrayLike, turn: ArrayLike
+) -> tuple[Array, Array]:
+    """As ggx_core for an anisotropic lobe, and (alpha_x alpha_y)^(1/4), at which its energy is looked up.
+
+    The tangent is turned about the normal by `turn` in radians.
+    """
+    alpha, aspect = np.asarray(roughness) ** 2, np.sqrt(1.0 - 0.9 * np.asarray(amount))
+    ax, ay = np.minimum(alpha / aspect, 1.0), np.minimum(alpha * aspect, 1.0)
+    x = tangent - normal * dot(normal, tangent)[..., None]
+    x = x / np.sqrt(dot(x, x))[..., None]
+    y = np.cross(normal, x)
+    c, s = np.cos(turn)[..., None], np.sin(turn)[..., None]
+    x, y = c * x + s * y, c * y - s * x
+    h = view + light
+    h = h / np.sqrt(dot(h, h))[..., None]
+    inner = (dot(x, h) / ax) ** 2 + (dot(y, h) / ay) ** 2 + dot(normal, h) ** 2
+
+    def smith(v: Array) -> Array:
+        squared = ((ax * dot(x, v)) ** 2 + (ay * dot(y, v)) ** 2) / dot(normal, v) ** 2
+        return 0.5 * (np.sqrt(1.0 + squared) - 1.0)
+
+    core = 1.0 / (np.pi * ax * ay * inner**2) / (4.0 * dot(normal, view) * (1.0 + smith(view) + smith(light)))
+    return np.where((dot(normal, light) > 0.0) & (dot(normal, view) > 0.0), core, 0.0), (ax * ay) ** 0.25
+
+
+def evaluate(
+    material: Principled, normal: ArrayLike, view: ArrayLike, light: ArrayLike, core: Array | None = None
+) -> Array:
+    """f·cos [..., 3] of the Principled base, ior >= 1: metal, dielectric and diffuse, in the layer order of Cycles.
+
+    `core` [...] takes the place of the isotropic lobe of the material's roughness.
+    """
     n, v, w = (np.asarray(x, np.float64) for x in (normal, view, light))
     nv, nl = dot(n, v), dot(n, w)
     h = v + w
@@ -102,7 +133,7 @@ def evaluate(material: Principled, normal: ArrayLike, view: ArrayLike, light: Ar
     base = np.maximum(np.asarray(material.base_color, np.float64), 0.0)
     specular_base = np.minimum(base, 1.0)
     tint = np.asarray(material.specular_tint, np.float64)
-    core = ggx_core(n, v, w, roughness)[..., None]
+    core = (ggx_core(n, v, w, roughness) if core is None else core)[..., None]
 
     # metal, F82 tint
     edge = (specular_base + (1 - specular_base) * (6 / 7) ** 5) * 7 / (6 / 7) ** 6 * (1 - np.clip(tint, 0, 1))

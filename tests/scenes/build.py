@@ -184,10 +184,11 @@ def add_material(
     mapping: dict[str, Vec3] | None = None,
     extension: str = "REPEAT",
     distribution: str = "MULTI_GGX",
+    tangent: str = "",
     **sockets: float | Vec3,
 ) -> bpy.types.Material:
     """A Principled material: ``base_color=(r, g, b)`` and so on by socket name, ``maps`` by the same names,
-    ``mapping`` with the inputs of a Mapping node before every map."""
+    ``mapping`` with the inputs of a Mapping node before every map, ``tangent`` "UV" or a radial axis."""
     material = bpy.data.materials.new(name)
     material.use_nodes = True
     tree = material.node_tree
@@ -196,6 +197,12 @@ def add_material(
     for key, value in sockets.items():
         socket = principled.inputs[_SOCKETS[key]]
         socket.default_value = (*value, 1.0) if isinstance(value, Sequence) else value
+    if tangent:
+        node = tree.nodes.new("ShaderNodeTangent")
+        node.direction_type = "UV_MAP" if tangent == "UV" else "RADIAL"
+        if tangent != "UV":
+            node.axis = tangent
+        tree.links.new(node.outputs["Tangent"], principled.inputs["Tangent"])
     coordinates = None
     if mapping is not None:
         node = tree.nodes.new("ShaderNodeMapping")
@@ -230,6 +237,15 @@ _SOCKETS = {
     "specular_tint": "Specular Tint",
     "emission_color": "Emission Color",
     "emission_strength": "Emission Strength",
+    "coat_weight": "Coat Weight",
+    "coat_roughness": "Coat Roughness",
+    "coat_ior": "Coat IOR",
+    "coat_tint": "Coat Tint",
+    "anisotropic": "Anisotropic",
+    "anisotropic_rotation": "Anisotropic Rotation",
+    "sheen_weight": "Sheen Weight",
+    "sheen_roughness": "Sheen Roughness",
+    "sheen_tint": "Sheen Tint",
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import bpy
@@ -19,6 +20,7 @@ from .still_life import build_still_life, true_maps
 
 EXACT = 45.0  # dB wanted of the sRGB-encoded picture where nothing but the formulas decides
 NOISY = 40.0  # dB wanted where the sampling noise of large lights or of the environment rules
+LAYERS_EXACT = 50.0  # dB wanted of coat, sheen and anisotropy under lights of little size
 ONE_BOUNCE = 34.0  # dB wanted against full light transport, with one bounce of indirect light
 
 
@@ -222,6 +224,66 @@ def orthographic() -> bpy.types.Object:
     build.add_light("AREA", (2.0, -2.0, 3.2), energy=200.0, shape="DISK", size=0.8)
     return camera
 
+
+COATS: list[dict[str, Any]] = [
+    {"base_color": (0.5, 0.06, 0.04), "roughness": 0.5, "coat_weight": 1.0, "coat_roughness": 0.2},
+    {"base_color": (0.9, 0.6, 0.3), "metallic": 1.0, "roughness": 0.4, "coat_weight": 0.6, "coat_roughness": 0.35,
+     "coat_ior": 1.9, "coat_tint": (0.9, 0.5, 0.3)},
+    {"base_color": (0.1, 0.3, 0.6), "roughness": 0.8, "coat_weight": 0.8, "coat_roughness": 0.7, "coat_ior": 1.3},
+]  # fmt: skip
+SHEENS: list[dict[str, Any]] = [
+    {"base_color": (0.3, 0.03, 0.06), "roughness": 0.8, "sheen_weight": 1.0, "sheen_roughness": 0.3},
+    {"base_color": (0.05, 0.1, 0.3), "roughness": 0.6, "sheen_weight": 0.7, "sheen_roughness": 0.7,
+     "sheen_tint": (0.9, 0.6, 0.2)},
+    {"base_color": (0.1, 0.1, 0.1), "roughness": 0.5, "sheen_weight": 0.8, "sheen_roughness": 0.5, "coat_weight": 0.5,
+     "coat_roughness": 0.3, "sheen_tint": (0.4, 0.8, 1.0)},
+]  # fmt: skip
+GRAINS: list[dict[str, Any]] = [
+    {"base_color": (0.9, 0.6, 0.3), "metallic": 1.0, "roughness": 0.4, "anisotropic": 0.7},
+    {"base_color": (0.1, 0.2, 0.5), "roughness": 0.35, "anisotropic": 0.9, "anisotropic_rotation": 0.1,
+     "tangent": "UV"},
+    {"base_color": (0.7, 0.7, 0.7), "metallic": 0.7, "roughness": 0.6, "anisotropic": 0.5, "tangent": "X",
+     "coat_weight": 0.5, "coat_roughness": 0.3},
+]  # fmt: skip
+
+
+def _layered(looks: list[dict[str, Any]], light: str) -> bpy.types.Object:
+    """Three balls under one kind of light."""
+    camera = _stage()
+    bpy.data.objects.remove(bpy.data.objects["Ball"])
+    for number, look in enumerate(looks):
+        material = build.add_material(f"Ball {number}", **look)
+        build.add_sphere(f"Ball {number}", material, 0.6, (1.3 * (number - 1), 0.2 * number, 0.6))
+    if light == "POINT":
+        build.add_light("POINT", (1.8, -2.0, 3.6), energy=450.0, shadow_soft_size=0.0)
+    elif light == "SPOT":
+        settings = {"energy": 1100.0, "spot_size": 1.0, "spot_blend": 0.5, "shadow_soft_size": 0.0}
+        build.add_light("SPOT", (2.0, -2.2, 4.0), (0.0, 0.0, 0.6), **settings)
+    elif light == "SUN":
+        build.add_light("SUN", (2.0, -1.5, 3.0), energy=2.6, angle=0.12)
+    elif light == "AREA":
+        build.add_light("AREA", (-2.0, -2.0, 3.2), energy=200.0, shape="RECTANGLE", size=1.6, size_y=0.8)
+    else:
+        image = build.add_image("Daylight", build.environment_pixels(daylight), "Linear Rec.709", is_float=True)
+        build.set_world(bpy.context.scene, strength=0.9, image=image)
+    return camera
+
+
+def _layered_cases(name: str, looks: list[dict[str, Any]]) -> dict[str, Case]:
+    """A case for each kind of light."""
+    cases = {
+        f"{name}_{light.lower()}": Case(partial(_layered, looks, light), LAYERS_EXACT, samples=samples)
+        for light, samples in (("POINT", 512), ("SPOT", 512), ("SUN", 1024))
+    }
+    for light, samples in (("AREA", 2048), ("ENVIRONMENT", 4096)):
+        cases[f"{name}_{light.lower()}"] = Case(partial(_layered, looks, light), EXACT, samples=samples)
+    return cases
+
+
+LAYERED: dict[str, Case] = (
+    _layered_cases("coat", COATS) | _layered_cases("sheen", SHEENS) | _layered_cases("grain", GRAINS)
+)
+"""Coat, sheen and anisotropy, compared without indirect light on small pictures."""
 
 DIRECT: dict[str, Case] = {
     "point_hard": Case(point_hard, EXACT),

@@ -14,11 +14,12 @@ import bpy
 import numpy as np
 
 from .build import encode_srgb
-from .catalogue import DIRECT, FULL, Case
+from .catalogue import DIRECT, FULL, LAYERED, Case
 from .cycles import render_cycles
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "forward"
 SIZE = 128
+SMALL = 64
 
 
 def size_of(case: Case, size: int) -> tuple[int, int]:
@@ -63,11 +64,11 @@ def load_reference(name: str) -> np.ndarray:
 def main(names: list[str]) -> None:
     """Render and store the named pictures, all by default."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for cases, direct_only in ((DIRECT, True), (FULL, False)):
+    for cases, direct_only, size in ((DIRECT, True, SIZE), (LAYERED, True, SMALL), (FULL, False, SIZE)):
         for name, case in cases.items():
             if names and name not in names:
                 continue
-            picture, noise = render_reference(case, direct_only, SIZE)
+            picture, noise = render_reference(case, direct_only, size)
             np.savez_compressed(FOLDER / f"{name}.npz", rgb=np.minimum(picture, 6e4).astype(np.float16))
             print(f"{name:26s} noise {noise:5.1f} dB", flush=True)
 

@@ -16,7 +16,7 @@ from likeness.engine.render import Renderer
 from likeness.engine.scene import Camera, Image, Light, Material, World, colour, scalar
 from likeness.engine.shading.gather import SampleCounts, capacity
 from likeness.engine.shading.lobes import lobe_weights, read_lobes
-from likeness.engine.shading.paths import bsdf_density, bsdf_sampler, sample_bsdf
+from likeness.engine.shading.paths import bsdf_density, bsdf_sampler, no_coat, sample_bsdf
 from likeness.engine.shading.samples import SOURCE_ENVIRONMENT
 from likeness.engine.shading.shade import Pixels, frame_of, reflected
 from likeness.engine.view import View, build_view
@@ -56,7 +56,9 @@ def _draw_kernel(
 ):
     i = start + wp.tid()
     frame = frame_of(pixels, 0)
-    direction[i] = sample_bsdf(bsdf_sampler(read_lobes(lobe_rows, 0), frame), random[i][0], random[i][1], random[i][2])
+    direction[i] = sample_bsdf(
+        bsdf_sampler(read_lobes(lobe_rows, 0), frame, no_coat()), random[i][0], random[i][1], random[i][2]
+    )
 
 
 @wp.kernel(enable_backward=False)
@@ -72,7 +74,7 @@ def _density_kernel(
     i = start + wp.tid()
     lobes = read_lobes(lobe_rows, 0)
     frame = frame_of(pixels, 0)
-    density[i] = bsdf_density(bsdf_sampler(lobes, frame), direction[i])
+    density[i] = bsdf_density(bsdf_sampler(lobes, frame, no_coat()), direction[i])
     value[i] = reflected(lobes, frame, direction[i])
 
 
