@@ -30,7 +30,7 @@ test-main: $(VENV)
 
 # Another bpy first on the path; everything else comes from .venv. One after the other: they share two cores.
 $(BPY_VERSIONS:%=test-bpy-%): test-bpy-%: .bpy/%/.installed test-main
-	PYTHONPATH=.bpy/$* $(PY) -m pytest $(VERSIONED_TESTS) $(PYTEST_ARGS)
+	PYTHONPATH=.bpy/$* $(PY) -m pytest $(VERSIONED_TESTS) -m "not engine" $(PYTEST_ARGS)
 
 bench: $(VENV)
 	$(PY) -m benchmarks

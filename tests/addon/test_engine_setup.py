@@ -20,6 +20,8 @@ from likeness.engine.environment import Engine, Request
 from likeness.operators import engine_setup
 from tests.tiny_wheels import MODULES, build_lock, build_wheel
 
+pytestmark = pytest.mark.engine
+
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -26,6 +26,8 @@ from likeness.operators.run_state import CURVE_POINTS, add_loss, run_state
 from likeness.panels.overlay import photo_corners
 from likeness.panels.overlay_curve import curve_points
 
+pytestmark = pytest.mark.engine
+
 
 @pytest.fixture
 def addon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

@@ -22,6 +22,8 @@ from likeness.bridge.photo_list import add_photo
 from tests.addon.apply_scene import addon  # noqa: F401 (fixture)
 from tests.cli_scenes import image_pixels, save_photo
 
+pytestmark = pytest.mark.engine
+
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "examples" / "scripts"
 GUIDE = ROOT / "docs" / "scripting.md"
