@@ -23,13 +23,14 @@ VERSIONED_TESTS := tests/bridge tests/addon tests/test_addon.py
 demo: $(VENV)
 	$(PY) -m examples.demo
 
-test: test-main $(BPY_VERSIONS:%=test-bpy-%)
+test: test-main
+	$(MAKE) -j2 --output-sync=target $(BPY_VERSIONS:%=test-bpy-%)
 
 test-main: $(VENV)
 	$(PY) -m pytest $(PYTEST_ARGS)
 
-# Another bpy first on the path; everything else comes from .venv. One after the other: they share two cores.
-$(BPY_VERSIONS:%=test-bpy-%): test-bpy-%: .bpy/%/.installed test-main
+# Another bpy first on the path; everything else comes from .venv. What starts the engine is the same with every Blender.
+$(BPY_VERSIONS:%=test-bpy-%): test-bpy-%: .bpy/%/.installed
 	PYTHONPATH=.bpy/$* $(PY) -m pytest $(VERSIONED_TESTS) -m "not engine" $(PYTEST_ARGS)
 
 bench: $(VENV)

@@ -10,10 +10,7 @@ from typing import Any
 
 import bpy
 import numpy as np
-import pytest
 
-import likeness
-from likeness.bridge.photo_list import add_photo
 from likeness.engine.job import save_job, save_result
 from likeness.engine.result import (
     FitResult,
@@ -35,16 +32,6 @@ STORED = {
     "normal": (3, "linear", 16),
     "emission": (3, "linear", 32),
 }
-
-
-@pytest.fixture
-def addon() -> Iterator[None]:
-    """Blender's start-up scene with the add-on switched on and a photo in the list."""
-    bpy.ops.wm.read_factory_settings()
-    likeness.register()
-    add_photo(bpy.context.scene, "Camera", "//photo.png")
-    yield
-    likeness.unregister()
 
 
 def full_result(seed: int = 1, material: str = "Material") -> FitResult:

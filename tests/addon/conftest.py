@@ -11,6 +11,7 @@ import bpy
 import pytest
 
 import likeness
+from likeness.bridge.photo_list import add_photo
 from tests.addon.checking import ready
 
 
@@ -21,6 +22,15 @@ def addon() -> Iterator[None]:
     likeness.register()
     yield
     likeness.unregister()
+
+
+@pytest.fixture
+def addon_with_photo(addon: None) -> None:
+    """The same, with a photo in the list.
+
+    Fixtures are kept here: one that a test module imports by name lives until Blender is gone, which crashes 4.2.
+    """
+    add_photo(bpy.context.scene, "Camera", "//photo.png")
 
 
 @pytest.fixture

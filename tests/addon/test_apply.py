@@ -16,7 +16,6 @@ from likeness.engine.result import FitResult, FittedImage, FittedLight, FittedWo
 from tests.addon.apply_scene import (
     SIDE,
     STORED,
-    addon,  # noqa: F401 (fixture)
     everything,
     finished_fit,
     full_result,
@@ -25,7 +24,7 @@ from tests.addon.apply_scene import (
     shown,
 )
 
-pytestmark = pytest.mark.usefixtures("addon")
+pytestmark = pytest.mark.usefixtures("addon_with_photo")
 
 
 def _names(word: str) -> list[str]:

@@ -14,7 +14,6 @@ from likeness.bridge.read_scene import read_scene
 from likeness.engine.result import FitResult, FittedImage, FittedWorld
 from tests.addon.apply_scene import (
     STORED,
-    addon,  # noqa: F401 (fixture)
     everything,
     finished_fit,
     full_result,
@@ -22,7 +21,7 @@ from tests.addon.apply_scene import (
     shown,
 )
 
-pytestmark = pytest.mark.usefixtures("addon")
+pytestmark = pytest.mark.usefixtures("addon_with_photo")
 
 
 def _toggle() -> None:

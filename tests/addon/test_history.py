@@ -17,7 +17,6 @@ from likeness.bridge.open_save import open_blend, save_blend
 from likeness.engine.job import load_job, load_result
 from likeness.engine.result import FitSettings, Target
 from tests.addon.apply_scene import (
-    addon,  # noqa: F401 (fixture)
     everything,
     finished_fit,
     full_result,
@@ -25,7 +24,7 @@ from tests.addon.apply_scene import (
 )
 from tests.addon.test_photo_panels import drawn
 
-pytestmark = pytest.mark.usefixtures("addon")
+pytestmark = pytest.mark.usefixtures("addon_with_photo")
 
 
 def _record(folder: Path, seed: int = 1, settings: FitSettings | None = None) -> None:

@@ -19,7 +19,6 @@ from PIL import Image
 from likeness import properties, registration
 from likeness.bridge.open_save import open_blend
 from likeness.bridge.photo_list import add_photo
-from tests.addon.apply_scene import addon  # noqa: F401 (fixture)
 from tests.cli_scenes import image_pixels, save_photo
 
 pytestmark = pytest.mark.engine
