@@ -16,7 +16,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install --quiet $(PIP_ARGS)
 VENV := .venv/.installed
 # What changes between the Blender versions: the bridge and the add-on.
-VERSIONED_TESTS := tests/bridge tests/addon tests/test_addon.py
+VERSIONED_TESTS := tests/bridge tests/addon
 
 .PHONY: demo test test-main $(BPY_VERSIONS:%=test-bpy-%) bench extension lint lock clean
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import bpy
 
+from .paragraph import paragraph
 from .preflight import draw_first_error
 from .sidebar import Sidebar
 
@@ -20,7 +21,7 @@ class LIKENESS_PT_fit(Sidebar, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         state = context.window_manager.likeness_run
         column = self.layout.column()
-        _draw_open_runs(column, state)
+        _draw_open_runs(column, context, state)
         if state.running:
             _draw_running(column, state)
         else:
@@ -59,12 +60,10 @@ def _draw_running(column: bpy.types.UILayout, state: Any) -> None:
     column.operator("likeness.cancel", icon="CANCEL")
 
 
-def _draw_open_runs(column: bpy.types.UILayout, state: Any) -> None:
+def _draw_open_runs(column: bpy.types.UILayout, context: bpy.types.Context, state: Any) -> None:
     for item in state.open_runs:
         box = column.box()
-        lines = box.column(align=True)
-        for number, part in enumerate(_lines(item.text)):
-            lines.label(text=part, icon="BLANK1" if number else "RECOVER_LAST")
+        paragraph(box, context, item.text, "RECOVER_LAST")
         row = box.row(align=True)
         if item.can_resume:
             text = "Resume" if item.has_checkpoint else "Start"
@@ -74,16 +73,6 @@ def _draw_open_runs(column: bpy.types.UILayout, state: Any) -> None:
         elif item.has_checkpoint:
             row.operator("likeness.run_keep", text="Keep", icon="FILE_TICK").folder = item.folder
         row.operator("likeness.run_discard", icon="TRASH").folder = item.folder
-
-
-def _lines(text: str) -> list[str]:
-    """A sentence in parts that fit a sidebar: labels do not wrap."""
-    lines = [""]
-    for word in text.split():
-        if len(lines[-1]) + len(word) > 34:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return lines
 
 
 CLASSES = (LIKENESS_PT_fit,)

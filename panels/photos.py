@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
 import bpy
 
+from .paragraph import paragraph
 from .sidebar import Sidebar
-
-_LETTER = 7  # pixels, about, at a scale of 1
 
 
 class LIKENESS_PT_photos(Sidebar, bpy.types.Panel):
@@ -51,10 +49,8 @@ def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context, photo: A
     column = row.column(align=True)
     column.label(text=photo.name)
     if photo.problem:
-        letter = _LETTER * max(context.preferences.system.ui_scale, 0.5)
         column.alert = True
-        for line in textwrap.wrap(photo.problem, max(int(context.region.width / letter) - 6, 20)):
-            column.label(text=line)
+        paragraph(column, context, photo.problem)
         column.operator("likeness.photos_relocate", icon="VIEWZOOM")
     else:
         column.label(text=photo.summary)

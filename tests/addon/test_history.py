@@ -22,7 +22,7 @@ from tests.addon.apply_scene import (
     full_result,
     in_window,
 )
-from tests.addon.test_photo_panels import drawn
+from tests.addon.drawing import words
 
 pytestmark = pytest.mark.usefixtures("addon_with_photo")
 
@@ -234,18 +234,18 @@ def test_a_job_goes_out_as_a_folder_and_comes_back(tmp_path: Path, photo_of_star
 
 
 def test_the_panel_marks_runs_that_are_gone_or_worse(tmp_path: Path) -> None:
-    assert "likeness.history_apply" not in drawn("LIKENESS_PT_history")
+    assert "likeness.history_apply" not in words("LIKENESS_PT_history")
     _record(tmp_path / "a")
-    fine = drawn("LIKENESS_PT_history")
+    fine = words("LIKENESS_PT_history")
     assert {"likeness.history_apply", "likeness.history_settings", "likeness.job_save", "note"} <= {*fine}
-    assert "20.0 → 31.0 dB" in drawn("LIKENESS_UL_runs", item=_runs()[0])
+    assert "20.0 → 31.0 dB" in words("LIKENESS_UL_runs", item=_runs()[0])
     assert not [text for text in fine if "gone" in text or "Less like" in text]
     shutil.rmtree(tmp_path / "a")
     _runs()[0].psnr_after = 10.0
-    bad = drawn("LIKENESS_PT_history")
+    bad = words("LIKENESS_PT_history")
     assert "Its job folder is gone: settings only" in bad
     assert "Less like the photos than before" in bad
-    assert "20.0 → 10.0 dB" in drawn("LIKENESS_UL_runs", item=_runs()[0])
+    assert "20.0 → 10.0 dB" in words("LIKENESS_UL_runs", item=_runs()[0])
 
 
 def test_the_panel_says_which_side_is_shown(tmp_path: Path) -> None:
@@ -253,6 +253,6 @@ def test_the_panel_says_which_side_is_shown(tmp_path: Path) -> None:
     finished_fit(tmp_path)
     bpy.ops.likeness.apply()
     assert bpy.types.LIKENESS_PT_before_after.poll(bpy.context)
-    assert "Showing After" in drawn("LIKENESS_PT_before_after")
+    assert "Showing After" in words("LIKENESS_PT_before_after")
     bpy.ops.likeness.before_after()
-    assert "Showing Before" in drawn("LIKENESS_PT_before_after")
+    assert "Showing Before" in words("LIKENESS_PT_before_after")

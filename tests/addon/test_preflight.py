@@ -16,7 +16,7 @@ from likeness.bridge.read_scene import read_scene
 from likeness.operators.preflight import blocked
 from likeness.panels.preflight import LIKENESS_PT_preflight
 from tests.addon.checking import findings, fix, found, link_surface, stored, uv_area
-from tests.addon.drawing import draw
+from tests.addon.drawing import draw, texts
 from tests.addon.scenes import cube, material, window
 
 pytestmark = pytest.mark.usefixtures("ready_scene")
@@ -249,20 +249,20 @@ def test_looking_evaluates_nothing() -> None:
 
 
 def test_the_panel_shows_findings_and_buttons(tmp_path: Path) -> None:
-    assert draw(LIKENESS_PT_preflight)[-1] == ("label", "This scene has not been checked yet")
+    assert texts(draw(LIKENESS_PT_preflight))[-1] == ("label", "This scene has not been checked yet")
     findings()
-    assert draw(LIKENESS_PT_preflight)[-1] == ("label", "Nothing stands in the way")
+    assert texts(draw(LIKENESS_PT_preflight))[-1] == ("label", "Nothing stands in the way")
     cube("Würfel", material("Göld"), uv=False)
     (tmp_path / "photo ä.png").unlink()
     bpy.context.scene.render.engine = "BLENDER_WORKBENCH"
     findings()
-    drawn = draw(LIKENESS_PT_preflight)
+    drawn = texts(draw(LIKENESS_PT_preflight))
     assert ("operator", "Unwrap") in drawn
     assert ("label", 'Object "Würfel"') in drawn
     assert drawn.index(("label", 'Photo "photo ä"')) < drawn.index(("label", 'Object "Würfel"'))  # the worst first
     assert ("operator", "Use Cycles") not in drawn
     bpy.context.window_manager.likeness_preflight.show_info = True
-    assert ("operator", "Use Cycles") in draw(LIKENESS_PT_preflight)
+    assert ("operator", "Use Cycles") in texts(draw(LIKENESS_PT_preflight))
 
 
 def test_hidden_faces_and_shape_keys_do_not_keep_from_unwrapping() -> None:

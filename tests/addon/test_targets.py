@@ -16,7 +16,7 @@ from likeness.bridge.read_scene import read_scene
 from likeness.engine.errors import SceneError
 from likeness.engine.targets import resolve_targets
 from likeness.panels.targets import LIKENESS_PT_targets
-from tests.addon.drawing import draw
+from tests.addon.drawing import draw, texts
 from tests.addon.scenes import cube, library, link, material, window
 
 pytestmark = pytest.mark.usefixtures("addon")
@@ -239,16 +239,16 @@ def test_a_preset_is_one_undo_step() -> None:
 
 def test_the_panel_shows_rows_and_changes_nothing() -> None:
     cube("Bare", material("No UV"), uv=False)
-    simple = draw(LIKENESS_PT_targets)
+    simple = texts(draw(LIKENESS_PT_targets))
     assert ("operator", "Match Light") in simple
     assert ("prop", "Only Material") not in simple
     targets().material = bpy.data.materials["No UV"]
-    assert ("prop", "Only Material") in draw(LIKENESS_PT_targets)
+    assert ("prop", "Only Material") in texts(draw(LIKENESS_PT_targets))
     targets().material = None
     targets().one_by_one = True
     row("No UV").expanded = True
     cube("Neu", material("Not in the list yet"))
-    drawn = draw(LIKENESS_PT_targets)
+    drawn = texts(draw(LIKENESS_PT_targets))
     assert ("label", targets().count) in drawn
     assert ("operator", "Fix") in drawn
     assert {text for what, text in drawn if what == "label"} >= {"Material", "No UV", "Light", "On Bare", "World"}

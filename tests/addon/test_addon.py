@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import pkgutil
 import shutil
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -19,15 +18,6 @@ from likeness.bridge import photo_list
 from likeness.engine.job import save_result
 from likeness.engine.result import FitResult, FittedImage, FittedLight
 from likeness.operators.run_state import run_state
-
-
-@pytest.fixture
-def addon() -> Iterator[None]:
-    """Blender's start-up scene with the add-on switched on."""
-    bpy.ops.wm.read_factory_settings()
-    likeness.register()
-    yield
-    likeness.unregister()
 
 
 def test_register_and_unregister_twice() -> None:
