@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import bpy
+import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 from driver import (
@@ -62,6 +63,26 @@ def choose_file(path: Path) -> Iterator[float]:
     with context("FILE_BROWSER"):
         bpy.ops.file.execute()
     yield 1.0
+
+
+def pixels(path: Path) -> np.ndarray:
+    """As the file stores them, 0 to 1."""
+    image = bpy.data.images.load(str(path))
+    image.colorspace_settings.name = "Non-Color"
+    values = np.empty(len(image.pixels), np.float32)
+    image.pixels.foreach_get(values)
+    bpy.data.images.remove(image)
+    return values.reshape(-1, 4)[:, :3]
+
+
+def compare_with_photo() -> None:
+    """Cycles' render of the applied material, beside the photo that Cycles took of the paint."""
+    bpy.context.scene.render.filepath = str(OUT / "render.png")
+    bpy.ops.render.render(write_still=True)
+    error = pixels(OUT / "render.png") - pixels(OUT / "cube.png")
+    psnr = -10 * float(np.log10(np.mean(np.square(error))))
+    say("render against photo", round(psnr, 1), "dB")
+    assert psnr > 30.0
 
 
 def steps() -> Iterator[float]:
@@ -119,8 +140,9 @@ def steps() -> Iterator[float]:
     yield from click(area(), "UI", "likeness.apply")
     assert base_color_is_linked()
     bpy.context.window_manager.likeness_overlay.show = False
+    compare_with_photo()
     area().spaces.active.shading.type = "MATERIAL"
-    yield 3.0
+    yield 30.0  # the viewport compiles its shaders in software, and shows white until then
     shot("10_applied")
     view = area()
     xdotool(
