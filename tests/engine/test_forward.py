@@ -41,7 +41,7 @@ def test_direct_light_is_that_of_cycles(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LAYERED | ALPHA | SURFACE)
-def test_layers_and_transparent_surfaces_are_those_of_cycles(name: str) -> None:
+def test_layers_transparent_and_rough_surfaces_are_those_of_cycles(name: str) -> None:
     case = (LAYERED | ALPHA | SURFACE)[name]
     camera = case.build()
     found = render(read_scene(bpy.context.scene), camera.name, SMALL, SMALL, samples=256, direct_only=True)

@@ -10,9 +10,13 @@ import bpy
 import numpy as np
 
 from . import build
-from .catalogue import EXACT, LAYERS_EXACT, Case, daylight
+from .catalogue import EXACT, LAYERS_EXACT, Case, daylight, layered_cases
 
-Vec3 = build.Vec3
+CHALKS: list[dict[str, Any]] = [
+    {"base_color": (0.8, 0.5, 0.3), "diffuse_roughness": 1.0, "roughness": 0.6},
+    {"base_color": (0.3, 0.6, 0.8), "diffuse_roughness": 0.5, "roughness": 0.4, "metallic": 0.3},
+    {"base_color": (0.9, 0.9, 0.9), "diffuse_roughness": 0.8, "specular_level": 0.0, "coat_weight": 0.4},
+]
 
 
 def waves(size: int = 256) -> np.ndarray:
@@ -123,7 +127,7 @@ def relief(light: str, method: str) -> bpy.types.Object:
     return camera
 
 
-SURFACE: dict[str, Case] = {
+SURFACE: dict[str, Case] = layered_cases("chalk", CHALKS) | {
     "lacquer_point": Case(partial(lacquer, "POINT"), LAYERS_EXACT),
     "lacquer_environment": Case(partial(lacquer, "ENVIRONMENT"), EXACT, 4096),
     "patches_sun": Case(partial(patches, "SUN"), LAYERS_EXACT, 1024),
@@ -131,7 +135,7 @@ SURFACE: dict[str, Case] = {
     "relief_point": Case(partial(relief, "POINT", "DISPLACEMENT"), LAYERS_EXACT),
     "relief_environment": Case(partial(relief, "ENVIRONMENT", "DISPLACEMENT"), EXACT, 4096),
 }
-"""Coat normals, textured layers and displacement, compared on small pictures."""
+"""Rough diffuse surfaces, coat normals, textured layers and displacement, compared on small pictures."""
 
 BENT: dict[str, Case] = {
     "relief_bent": Case(partial(relief, "POINT", "BUMP"), EXACT),
