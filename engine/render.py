@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,8 @@ from .materials import MaterialBank, Surfaces
 from .ops.launch import launch
 from .scene import Film, Scene
 from .shading.bsdf import device_tables
+from .shading.cache_building import radiance_cache, seen_points
+from .shading.emitters import EmitterArrays, emitter_arrays
 from .shading.environment import environment_arrays, lookup
 from .shading.gather import SampleCounts, capacity, gather
 from .shading.grain import grained, sampled_with_grain, shade_grain, without_grain
@@ -87,16 +90,37 @@ class Renderer:
         world.environment = environment_arrays(self.environment, rotation)
         world.environment.fixed = int(environment_fixed)
         world.tables = device_tables(self.device)
+        world.emitters = self._emitters(world)
         return world
 
-    def fitting_counts(self, counts: SampleCounts) -> SampleCounts:
+    def _emitters(self, world: World) -> EmitterArrays:
+        glowing = np.zeros(len(self.bank.materials), bool)
+        if world.materials.glowing:
+            glowing = world.materials.constants.numpy()[:, 10:13].max(1) > 0
+        return emitter_arrays(self.geometry.arrays, world.materials, self.geometry.material, glowing)
+
+    def remember_light(self, world: World, projections: Sequence[Projection], seed: int) -> None:
+        """Give `world` a radiance cache for the reflections that samples do not follow. It knows what is near to what
+        the cameras of `projections` see. Nothing happens where the scene wants no more than one reflection."""
+        reflections = self.scene.film.bounces - 1
+        if reflections < 1:
+            return
+        with torch.no_grad():
+            points, rays = seen_points(self.geometry.rays, projections, self.device)
+            if len(rays):
+                world.cache = radiance_cache(world, self.geometry.rays, points, rays, reflections, seed)
+
+    def fitting_counts(self, counts: SampleCounts, world: World) -> SampleCounts:
         """`counts` without samples that this scene has no use for: a world of one colour needs no sampling table."""
-        uniform = self.environment.shape[0] * self.environment.shape[1] == 1
-        return replace(counts, environment=0) if uniform else counts
+        if self.environment.shape[0] * self.environment.shape[1] == 1:
+            counts = replace(counts, environment=0)
+        if world.emitters.count == 0:
+            counts = replace(counts, emitter=0)
+        return replace(counts, bounces=min(counts.bounces, self.scene.film.bounces))
 
     def gather(self, view: View, surfaces: Surfaces, world: World, counts: SampleCounts, seed: int) -> None:
         """(Re)draw the light samples of a view."""
-        counts = self.fitting_counts(counts)
+        counts = self.fitting_counts(counts, world)
         pixels = len(view.face)
         most = capacity(self.lights, counts)
         if view.samples is None or view.samples.direction.shape[1] != most:
@@ -196,7 +220,7 @@ def render(
     device: str = "cpu",
     seed: int = 0,
 ) -> np.ndarray:
-    """Render a scene as Cycles would with at most one reflection between surfaces (none with `direct_only`).
+    """Render a scene as Cycles would (with `direct_only`: without reflections between surfaces).
 
     `samples` is the number of samples of each kind (each light with a size, environment, BSDF) a pixel gets; they are
     spread over up to 4 x 4 sub-pixels. Returns [height, width, 4] float32, scene-linear with premultiplied alpha, row 0
@@ -213,10 +237,12 @@ def render_with(
     """The image [H, W, 4] of a prepared renderer, see `render`."""
     grid = max(1, min(4, int(samples**0.5)))
     each = max(1, round(samples / grid**2))
-    counts = SampleCounts(each, each, each, 0 if direct_only else 1)
+    counts = SampleCounts(each, each, each, 0 if direct_only else 1, emitter=each)
     margin = filter_reach(film)
     weights = filter_weights(film, grid, 0.0).to(renderer.device)
     world = renderer.world(environment_fixed=True)
+    if not direct_only:
+        renderer.remember_light(world, [projection], seed)
     band = max(1, CELLS_AT_ONCE // ((projection.width + 2 * margin) * grid * grid) - 2 * margin)
     rows = []
     with torch.no_grad():
