@@ -41,6 +41,8 @@ from .stages import Stage, plan_stages
 # Light samples a pixel: for each light with a size, for an environment image, by the BSDF; reflections followed before
 # the radiance cache takes over.
 COUNTS = SampleCounts(light=4, environment=4, bsdf=8, bounces=1)
+# Pixels of all photos to a path of the radiance cache, within limits.
+CACHE_PIXELS = 8
 # Of surfaces whose material is known, light is fitted to one square of pixels in this many.
 BLOCKS = 8
 # Adam step sizes in the parameters' own units (stored texture values, logarithms, stops) at Stage.step = 1.
@@ -176,7 +178,8 @@ class FitRun:
         """The scene as rays see it at this moment, reflected light included; see Renderer.world."""
         world = self.renderer.world(environment_fixed)
         projections = [photo.level(self.level).projection for photo in self.photos]
-        self.renderer.remember_light(world, projections, seed)
+        pixels = sum(projection.width * projection.height for projection in projections)
+        self.renderer.remember_light(world, projections, min(max(pixels // CACHE_PIXELS, 2048), 8192), seed)
         return world
 
     def _work_done(self, inside: int = 0) -> float:

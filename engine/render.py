@@ -32,6 +32,8 @@ from .view import DeviceGeometry, View, apply_filter, build_view, filter_reach, 
 
 # Cells that are rendered at a time: bounds memory at about 28 bytes times the samples of a pixel each.
 CELLS_AT_ONCE = 300_000
+# Paths that tell a picture of light that is reflected more than once.
+CACHE_PATHS = 16384
 
 
 def resolve_device(wanted: str) -> str:
@@ -99,16 +101,16 @@ class Renderer:
             glowing = world.materials.constants.numpy()[:, 10:13].max(1) > 0
         return emitter_arrays(self.geometry.arrays, world.materials, self.geometry.material, glowing)
 
-    def remember_light(self, world: World, projections: Sequence[Projection], seed: int) -> None:
-        """Give `world` a radiance cache for the reflections that samples do not follow. It knows what is near to what
-        the cameras of `projections` see. Nothing happens where the scene wants no more than one reflection."""
-        reflections = self.scene.film.bounces - 1
-        if reflections < 1:
+    def remember_light(self, world: World, projections: Sequence[Projection], paths: int, seed: int) -> None:
+        """Give `world` a radiance cache for the reflections that samples do not follow, made by about `paths` paths that
+        begin where the cameras of `projections` look. Nothing happens where the scene wants no more than one reflection.
+        """
+        if self.scene.film.bounces < 2:
             return
         with torch.no_grad():
-            points, rays = seen_points(self.geometry.rays, projections, self.device)
+            points, rays = seen_points(self.geometry.rays, projections, paths, self.device)
             if len(rays):
-                world.cache = radiance_cache(world, self.geometry.rays, points, rays, reflections, seed)
+                world.cache = radiance_cache(world, self.geometry.rays, points, rays, self.scene.film.bounces, seed)
 
     def fitting_counts(self, counts: SampleCounts, world: World) -> SampleCounts:
         """`counts` without samples that this scene has no use for: a world of one colour needs no sampling table."""
@@ -242,7 +244,7 @@ def render_with(
     weights = filter_weights(film, grid, 0.0).to(renderer.device)
     world = renderer.world(environment_fixed=True)
     if not direct_only:
-        renderer.remember_light(world, [projection], seed)
+        renderer.remember_light(world, [projection], CACHE_PATHS, seed)
     band = max(1, CELLS_AT_ONCE // ((projection.width + 2 * margin) * grid * grid) - 2 * margin)
     rows = []
     with torch.no_grad():

@@ -2,8 +2,13 @@
 """Fills the radiance cache (radiance_cache.py) for a scene as it is at this moment.
 
 Paths begin where cameras look. At each of their surfaces it is found out by rays what a white matte surface would reflect
-of lights, environment and emitters, and one ray onward tells which surface its indirect light comes from. Sums over the
+of lights, environment and emitters, and one ray onward tells which surface its indirect light comes from. Means over the
 leaves of the cache then stand for the surfaces: one pass over all points is one more reflection of all light.
+
+Cycles limits diffuse reflections more than others. So light is kept by how many of them it may still undergo: I(d) is
+what arrives after a reflection that leaves d more, I(-1) what comes straight from a light, and
+
+    I(d) = direct + diffuse albedo of the next surface * its I(d - 1) + glossy albedo * its I(d)
 """
 
 from __future__ import annotations
@@ -18,16 +23,15 @@ from ..camera import Projection
 from ..ops.launch import launch
 from ..rays import RayHits, RayTracer
 from ..view_kernels import camera_rays
-from .indirect import PathArrays, Paths, albedo_of, trace_wave
+from .indirect import PathArrays, Paths, add_emission, albedo_of, trace_wave
 from .paths import World
 from .radiance_cache import CacheArrays, Tree, leaf_of
 from .secondary import surface_at
 
-# Surface points that paths begin at: one for so many pixels, but no less and no more than these. A path visits so many
-# surfaces.
-_PIXELS = 8
-_FEWEST, _MOST = 2048, 8192
+# Surfaces that a path visits.
 _SURFACES = 3
+# Glossy reflections that are followed for each diffuse one.
+_GLOSSY = 2
 
 
 @wp.kernel(enable_backward=False)
@@ -38,14 +42,17 @@ def _surface_kernel(
     paths: PathArrays,
     position: wp.array(dtype=wp.vec3),
     normal: wp.array(dtype=wp.vec3),
-    albedo: wp.array(dtype=wp.vec3),
+    diffuse: wp.array(dtype=wp.vec3),
+    glossy: wp.array(dtype=wp.vec3),
 ):
     k = start + wp.tid()
     bary = paths.barycentric[k]
     s = surface_at(world.geometry, world.materials, paths.face[k], bary[0], bary[1], paths.ray[k])
     position[k] = s.position
     normal[k] = s.normal
-    albedo[k] = albedo_of(s, -paths.ray[k], world.tables)
+    albedo = albedo_of(s, -paths.ray[k], world.tables)
+    diffuse[k] = albedo.diffuse
+    glossy[k] = albedo.glossy
 
 
 @wp.kernel(enable_backward=False)
@@ -61,11 +68,13 @@ def _leaf_kernel(
     leaf[k] = leaf_of(cache, position[k], normal[k])
 
 
-def seen_points(tracer: RayTracer, projections: Sequence[Projection], device: str) -> tuple[RayHits, torch.Tensor]:
-    """Surface points [N] that cameras see through an even grid over their pictures, and the rays [N, 3] to them."""
+def seen_points(
+    tracer: RayTracer, projections: Sequence[Projection], count: int, device: str
+) -> tuple[RayHits, torch.Tensor]:
+    """About `count` surface points [N] that cameras see through even grids over their pictures, and the rays [N, 3] to
+    them."""
     faces, places, rays = [], [], []
-    pixels = sum(projection.width * projection.height for projection in projections)
-    each = min(max(pixels // _PIXELS, _FEWEST), _MOST) / len(projections)
+    each = count / len(projections)
     for projection in projections:
         width = max(4, round((each * projection.width / projection.height) ** 0.5))
         height = max(4, round(each / width))
@@ -80,12 +89,12 @@ def seen_points(tracer: RayTracer, projections: Sequence[Projection], device: st
     return RayHits(torch.cat(faces), torch.cat(places), torch.empty(0)), torch.cat(rays)
 
 
-def _surfaces(world: World, paths: Paths) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Positions, normals and albedos [M, 3] where paths have arrived."""
-    columns = [torch.empty((len(paths.face), 3), device=paths.face.device) for _ in range(3)]
+def _surfaces(world: World, paths: Paths) -> list[torch.Tensor]:
+    """Positions, normals, diffuse and glossy albedos [M, 3] where paths have arrived."""
+    columns = [torch.empty((len(paths.face), 3), device=paths.face.device) for _ in range(4)]
     inputs = [world, paths.arrays(), *(wp.from_torch(column, dtype=wp.vec3) for column in columns)]
     launch(_surface_kernel, len(paths.face), inputs, str(paths.face.device))
-    return columns[0], columns[1], columns[2]
+    return columns
 
 
 def _leaves(cache: CacheArrays, position: torch.Tensor, normal: torch.Tensor) -> torch.Tensor:
@@ -97,38 +106,42 @@ def _leaves(cache: CacheArrays, position: torch.Tensor, normal: torch.Tensor) ->
 
 
 def radiance_cache(
-    world: World, tracer: RayTracer, points: RayHits, rays: torch.Tensor, reflections: int, seed: int
+    world: World, tracer: RayTracer, points: RayHits, rays: torch.Tensor, bounces: int, seed: int
 ) -> CacheArrays:
-    """The cache for `world`, whose leaves know the light after up to `reflections` reflections, their own included.
+    """The cache for `world` as the second surface of a path of up to `bounces` (2 or more) diffuse reflections needs it.
 
     Paths begin at `points` [N] (see `seen_points`) that are seen along the unit `rays` [N, 3].
     """
     device = rays.device
     paths = Paths.beginning(points.face, points.barycentric, rays)
-    columns: list[tuple[torch.Tensor, ...]] = []
+    rows: list[list[torch.Tensor]] = []
     for surface in range(_SURFACES):
         count = len(paths.face)
         if count == 0:
             break
-        position, normal, _ = _surfaces(world, paths)
-        paths.throughput = torch.ones_like(position)
-        paths.target = torch.arange(count, dtype=torch.int32, device=device)
-        paths.density = torch.zeros(count, device=device)
+        here = Paths.beginning(paths.face, paths.barycentric, paths.ray)
+        position, normal, _, _ = _surfaces(world, here)
         direct = torch.zeros_like(position)
-        wave, hits = trace_wave(world, tracer, paths, paths.target, seed, surface, direct, white=True)
+        wave, hits = trace_wave(world, tracer, here, here.target, seed, surface, direct, white=True)
         assert hits is not None
         alive = torch.nonzero(hits.face >= 0)[:, 0]
-        onward = paths.onward(wave, hits, alive)
-        emission, there = torch.zeros_like(direct), [torch.zeros_like(position) for _ in range(3)]
-        for column, values in zip(there, _surfaces(world, onward), strict=True):
+        paths = here.onward(wave, hits, alive)
+        add_emission(world, paths, direct)
+        there = [torch.zeros_like(position) for _ in range(4)]
+        for column, values in zip(there, _surfaces(world, paths), strict=True):
             column[alive] = values
-        factor = paths.throughput * there[2]
-        columns.append((position, normal, direct, there[0], there[1], factor))
-        paths = onward
-    position, normal, direct, there, facing, factor = (torch.cat(column) for column in zip(*columns, strict=True))
+        rows.append([position, normal, direct, *there[:2], *(here.throughput * albedo for albedo in there[2:])])
+    position, normal, direct, there_at, facing, diffuse, glossy = (
+        torch.cat(column) for column in zip(*rows, strict=True)
+    )
     tree = Tree.over(position, normal)
-    radiance = torch.zeros((len(tree.axis), 3), device=device)
-    here, next_one = (_leaves(tree.arrays(radiance), *place) for place in ((position, normal), (there, facing)))
-    for _ in range(reflections):
-        radiance = tree.means(here, direct + factor * radiance[next_one])
-    return tree.arrays(radiance)
+    nothing = torch.zeros((len(tree.axis), 3), device=device)
+    unlit = tree.arrays(nothing, nothing)
+    leaf, next_leaf = (_leaves(unlit, *place) for place in ((position, normal), (there_at, facing)))
+    often = tree.means(leaf, direct)
+    for _ in range(bounces - 1):
+        fewer = often
+        by_diffuse = direct + diffuse * fewer[next_leaf]
+        for _ in range(_GLOSSY):
+            often = tree.means(leaf, by_diffuse + glossy * often[next_leaf])
+    return tree.arrays(fewer, often)

@@ -221,9 +221,17 @@ def _no_proposal(wave: WaveArrays, k: int):
     wave.shadow.t_max[k] = -1.0
 
 
+@wp.struct
+class Albedo:
+    """Shares of even light that a surface reflects against a view direction."""
+
+    diffuse: wp.vec3
+    glossy: wp.vec3
+
+
 @wp.func
 def albedo_of(s: Surface, view: wp.vec3, tables: Tables):
-    """Share of even light that a surface reflects against a view direction, layers included.
+    """Albedos of a surface, layers included.
 
     The energy tables know the lobe of a dielectric (docs/blender-image-formation.md §3.2); that of a metal has nearly the
     same angular term.
@@ -233,17 +241,20 @@ def albedo_of(s: Surface, view: wp.vec3, tables: Tables):
     lobes = _surface_lobes(s, view, tables)
     rise = lookup3(tables.s, roughness, nv, dielectric_of(s.ior, s.level).z)
     specular = lobes.constant + (lobes.schlick + lobes.dielectric) * rise + lobes.edge * (1.0 / 126.0)
-    albedo = lobes.diffuse + specular * lookup2(tables.e, roughness, nv)
+    albedo = Albedo()
+    albedo.diffuse = lobes.diffuse
+    albedo.glossy = specular * lookup2(tables.e, roughness, nv)
     if s.layered == 1:
         layers = _surface_layers(s, view, tables)
-        coat = float(0.0)
+        albedo.diffuse = wp.cw_mul(albedo.diffuse, layers.below) + layers.sheen
+        albedo.glossy = wp.cw_mul(albedo.glossy, layers.below)
         if layers.coat > 0.0:
             f0 = f0_of(layers.ior)
             coat_roughness = wp.max(s.layers.coat_roughness, MIN_SECONDARY_ROUGHNESS)
             z = wp.sqrt((layers.ior - 1.0) / (layers.ior + 1.0))
-            mirrored = f0 + (1.0 - f0) * lookup3(tables.s, coat_roughness, nv, z)
-            coat = layers.coat * mirrored * lookup2(tables.e, coat_roughness, nv)
-        albedo = wp.cw_mul(albedo, layers.below) + layers.sheen + wp.vec3(coat, coat, coat)
+            coat = f0 + (1.0 - f0) * lookup3(tables.s, coat_roughness, nv, z)
+            coat = coat * layers.coat * lookup2(tables.e, coat_roughness, nv)
+            albedo.glossy += wp.vec3(coat, coat, coat)
     return albedo
 
 
@@ -371,16 +382,27 @@ def _arrive_kernel(
 
 
 @wp.kernel(enable_backward=False)
-def _end_kernel(start: int, slot: int, world: World, paths: PathArrays, radiance: wp.array(dtype=wp.vec3)):
-    """What the surfaces where paths end emit, and what they reflect according to the cache."""
+def _end_kernel(
+    start: int, slot: int, world: World, paths: PathArrays, cached: int, radiance: wp.array(dtype=wp.vec3)
+):
+    """What the surfaces where paths end emit and, with `cached`, what they reflect according to the cache."""
     k = start + wp.tid()
     total = arriving_emission(world, paths, k)
-    if world.cache.count > 0:
+    if cached == 1:
         s = _surface_of(world, paths, k)
-        white = world.cache.radiance[leaf_of(world.cache, s.position, s.normal)]
-        reflectance = albedo_of(s, -paths.ray[k], world.tables)
-        total += wp.cw_mul(paths.throughput[k], wp.cw_mul(reflectance, white))
+        leaf = leaf_of(world.cache, s.position, s.normal)
+        albedo = albedo_of(s, -paths.ray[k], world.tables)
+        reflected_there = wp.cw_mul(albedo.diffuse, world.cache.diffuse[leaf])
+        reflected_there += wp.cw_mul(albedo.glossy, world.cache.glossy[leaf])
+        total += wp.cw_mul(paths.throughput[k], reflected_there)
     radiance[paths.target[k]] += total
+
+
+def add_emission(world: World, paths: Paths, radiance: torch.Tensor) -> None:
+    """Add to `radiance` what the surfaces emit that paths have met."""
+    if world.materials.glowing:
+        inputs = [world, paths.arrays(), 0, wp.from_torch(radiance, dtype=wp.vec3)]
+        launch(_end_kernel, len(paths.face), inputs, str(radiance.device))
 
 
 def trace_wave(
@@ -441,5 +463,6 @@ def reflected_light(
         if hits is None:
             return radiance
         paths = paths.onward(wave, hits, torch.nonzero(hits.face >= 0)[:, 0])
-    launch(_end_kernel, len(paths.face), [world, paths.arrays(), wp.from_torch(radiance, dtype=wp.vec3)], str(radiance.device))
+    inputs = [world, paths.arrays(), int(world.cache.count > 0), wp.from_torch(radiance, dtype=wp.vec3)]
+    launch(_end_kernel, len(paths.face), inputs, str(radiance.device))
     return radiance

@@ -16,7 +16,7 @@ import warp as wp
 from ..ops.launch import launch
 
 # A node is divided while it has at least twice as many points, at most this often in a row.
-LEAF = 24
+LEAF = 8
 _DEPTH = 32
 # The mean of a leaf includes that of its parent with the weight of so many points: a few leaves have hardly any.
 _FROM_PARENT = 2.0
@@ -31,7 +31,10 @@ class CacheArrays:
     axis: wp.array(dtype=wp.int32)
     split: wp.array(dtype=wp.float32)
     child: wp.array(dtype=wp.int32)
-    radiance: wp.array(dtype=wp.vec3)  # that a white matte surface would reflect there
+    # radiance that a white matte surface would reflect there, of light that may yet be reflected as often as diffuse
+    # and as glossy reflection allows
+    diffuse: wp.array(dtype=wp.vec3)
+    glossy: wp.array(dtype=wp.vec3)
 
 
 @wp.func
@@ -166,14 +169,15 @@ class Tree:
             ranges = np.stack([np.stack(half, 1) for half in halves], 1).reshape(-1, 2)
         return cls(*(torch.from_numpy(np.concatenate(column)).to(position.device) for column in columns))
 
-    def arrays(self, radiance: torch.Tensor) -> CacheArrays:
-        """Views for kernels, with the radiance [K, 3] of the leaves; valid while the tensors live."""
+    def arrays(self, diffuse: torch.Tensor, glossy: torch.Tensor) -> CacheArrays:
+        """Views for kernels, with the radiance [K, 3] of the leaves, see CacheArrays."""
         arrays = CacheArrays()
         arrays.count = len(self.axis)
         arrays.axis = wp.from_torch(self.axis)
         arrays.split = wp.from_torch(self.split)
         arrays.child = wp.from_torch(self.child)
-        arrays.radiance = wp.from_torch(radiance.contiguous(), dtype=wp.vec3)
+        arrays.diffuse = wp.from_torch(diffuse, dtype=wp.vec3)
+        arrays.glossy = wp.from_torch(glossy, dtype=wp.vec3)
         return arrays
 
     def means(self, leaf: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
