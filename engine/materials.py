@@ -250,11 +250,12 @@ class MaterialBank:
                 *material.specular_level.value, *material.specular_tint.value, *np.broadcast_to(emission, 3),
                 *layer_sockets(material),
             ]  # fmt: skip
+            glow, factor = self._emission(material)
             sockets = {
                 "base_color": (BASE_COLOR, material.base_color),
                 "metallic": (METALLIC, material.metallic),
                 "roughness": (ROUGHNESS, material.roughness),
-                "emission": (EMISSION, material.emission_color),
+                "emission": (EMISSION, glow),
             }
             for target, (which, socket) in sockets.items():
                 bundle = self.bundle_of(material.name, target)
@@ -264,12 +265,22 @@ class MaterialBank:
                     if target == "emission":
                         constants[10:13] = [1.0, 1.0, 1.0]
                 elif socket.texture is not None:
-                    value = self._reduced(socket.texture, scalar=target in ("metallic", "roughness"))
+                    value = self._reduced(socket.texture, scalar=len(socket.value) == 1)
                     table.set_texture(row, which, value, socket.texture, self.uv_slot(socket.texture))
                     if target == "emission":
-                        constants[10:13] = list(np.broadcast_to(material.emission_strength.value, 3))
+                        constants[10:13] = list(np.broadcast_to(factor, 3))
             table.set_constants(row, np.array(constants, np.float32))
         return table.arrays()
+
+    def _emission(self, material: Material) -> tuple[Socket, np.ndarray]:
+        """The socket whose texture indirect light looks up for emission, and what to multiply it with: where colour and
+        strength both have one, the strength's mean."""
+        color, strength = material.emission_color, material.emission_strength
+        if strength.texture is None:
+            return color, strength.value
+        if color.texture is None:
+            return strength, color.value
+        return color, self._reduced(strength.texture, scalar=True).mean((0, 1)).cpu().numpy()
 
     def _reduced(self, texture: Texture, scalar: bool) -> torch.Tensor:
         encoded = (0, 3) if self.encodings[texture.image] == "sRGB" else (0, 0)

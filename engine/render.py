@@ -15,23 +15,28 @@ from .errors import EngineMissingError, SceneError
 from .geometry import build_geometry
 from .materials import MaterialBank, Surfaces
 from .ops.launch import launch
+from .rays import Rays
 from .scene import Film, Scene
 from .shading.bsdf import device_tables
 from .shading.cache_building import radiance_cache, seen_points
 from .shading.emitters import EmitterArrays, emitter_arrays
 from .shading.environment import environment_arrays, lookup
 from .shading.gather import SampleCounts, capacity, gather
-from .shading.grain import grained, sampled_with_grain, shade_grain, without_grain
-from .shading.layers import BELOW, LAYER_WIDTH, layer_rows, sampled_as, seen_below, shade_layers
-from .shading.lights import light_arrays, light_colors
+from .shading.grain import SPECULAR, grained, sampled_with_grain, shade_grain, without_grain
+from .shading.layers import BELOW, COAT, LAYER_WIDTH, SHEEN, layer_rows, sampled_as, seen_below, shade_layers
+from .shading.light_visibility import parts_of, seen_lights, take_part
+from .shading.lights import DIFFUSE_ONLY, FAR, GLOSSY_ONLY, NO_LOBES, light_arrays, light_colors
 from .shading.lobes import lobe_weights
 from .shading.paths import World
 from .shading.samples import Samples
-from .shading.shade import shade
-from .view import DeviceGeometry, View, apply_filter, build_view, filter_reach, filter_weights
+from .shading.shade import PixelFrames, shade
+from .view import DeviceGeometry, View, apply_filter, build_view, cell_rays, filter_reach, filter_weights
 
 # Cells that are rendered at a time: bounds memory at about 28 bytes times the samples of a pixel each.
 CELLS_AT_ONCE = 300_000
+# Columns of lobe rows and of layer rows to blank for lights that only a part of the lobes reflects.
+LOBES_OF = {int(DIFFUSE_ONLY): [SPECULAR], int(GLOSSY_ONLY): [slice(0, 3)]}
+LAYERS_OF = {int(DIFFUSE_ONLY): [COAT], int(GLOSSY_ONLY): [SHEEN]}
 # Paths that tell a picture of light that is reflected more than once.
 CACHE_PATHS = 16384
 
@@ -102,9 +107,8 @@ class Renderer:
         return emitter_arrays(self.geometry.arrays, world.materials, self.geometry.material, glowing)
 
     def remember_light(self, world: World, projections: Sequence[Projection], paths: int, seed: int) -> None:
-        """Give `world` a radiance cache for the reflections that samples do not follow, made by about `paths` paths that
-        begin where the cameras of `projections` look. Nothing happens where the scene wants no more than one reflection.
-        """
+        """Give `world` a radiance cache for the reflections that samples do not follow, made by about `paths` paths
+        that begin where the cameras of `projections` look; none where the scene wants no more than one reflection."""
         if self.scene.film.bounces < 2:
             return
         with torch.no_grad():
@@ -139,6 +143,7 @@ class Renderer:
             lobes = sampled_as(lobes, layers)
         tracer, hits = self.geometry.rays, view.hits()
         gather(world, tracer, hits, view.frames, normal, lobes, layers, counts, seed, view.samples)
+        view.parts = {part: take_part(view.samples, self.lights, part) for part in parts_of(self.lights)}
 
     def radiance(
         self, view: View, surfaces: Surfaces, light_color: torch.Tensor, environment: torch.Tensor
@@ -148,17 +153,19 @@ class Renderer:
             return torch.zeros((0, 3), device=self.device)
         assert view.samples is not None, "gather first"
         lobes = self._lobes(view, surfaces, surfaces.parameters, surfaces.normal)
-        light = surfaces.normal, light_color, environment, view.frames, view.samples
-        emission = surfaces.emission
+        light = surfaces.normal, light_color, environment, view.frames
+        emission, layers = surfaces.emission, None
         if surfaces.layers is not None:
             layers = layer_rows(surfaces.layers, surfaces.normal, view.frames)
             lobes, emission = seen_below(lobes, layers), emission * layers[:, BELOW]
-        if surfaces.grain is None:
-            radiance = shade(lobes, *light) + emission
-        else:
-            radiance = shade(without_grain(lobes, surfaces.grain), *light) + emission
-            radiance = radiance + shade_grain(lobes, *light, surfaces.grain)
-        return radiance if surfaces.layers is None else radiance + shade_layers(layers, *light)
+        radiance = _shaded(lobes, layers, surfaces.grain, *light, view.samples) + emission
+        for part, samples in view.parts.items():
+            if part != NO_LOBES:
+                of_lobes, of_layers = lobes * _kept(LOBES_OF, part, lobes), layers
+                if layers is not None:
+                    of_layers = layers * _kept(LAYERS_OF, part, layers)
+                radiance = radiance + _shaded(of_lobes, of_layers, surfaces.grain, *light, samples)
+        return radiance
 
     def _lobes(self, view: View, surfaces: Surfaces, parameters: torch.Tensor, normal: torch.Tensor) -> torch.Tensor:
         if surfaces.grain is not None:
@@ -177,13 +184,54 @@ class Renderer:
         launch(_background_kernel, len(out), inputs, self.device)
         return out
 
+    def seen_lights(self, view: View, rays: Rays) -> torch.Tensor | None:
+        """How much of the power of each light [cells, L] the camera sees in all cells of a view, whose rays are given;
+        None where it sees none of them."""
+        seen = [number for number, light in enumerate(self.scene.lights) if light.visible_camera]
+        if not seen:
+            return None
+        rays.t_max.fill_(FAR)
+        rays.t_max[view.cell] = (view.position - rays.origin[view.cell]).norm(dim=1)
+        coefficients = torch.zeros((len(rays.t_max), len(self.scene.lights)), device=self.device)
+        coefficients[:, seen] = seen_lights(self.lights, seen, rays)
+        return coefficients if bool(coefficients.any()) else None
+
     def cells(self, view: View, covered: torch.Tensor, transparent: bool) -> torch.Tensor:
         """Covered radiance and background put together: [H, W, 4] with premultiplied alpha."""
         image = torch.zeros((view.height * view.width, 4), device=self.device)
         image = image.index_copy(0, view.cell, F_pad_alpha(covered))
         if not transparent:
             image = image.index_copy(0, view.background, F_pad_alpha(self.background(view)))
+        if view.seen_lights is not None:
+            image[:, :3] += view.seen_lights @ self.light_color
         return image.reshape(view.height, view.width, 4)
+
+
+def _shaded(
+    lobes: torch.Tensor,
+    layers: torch.Tensor | None,
+    grain: torch.Tensor | None,
+    normal: torch.Tensor,
+    light_color: torch.Tensor,
+    environment: torch.Tensor,
+    frames: PixelFrames,
+    samples: Samples,
+) -> torch.Tensor:
+    """Radiance [P, 3] that base and layers reflect of the light of `samples`."""
+    light = normal, light_color, environment, frames, samples
+    if grain is None:
+        radiance = shade(lobes, *light)
+    else:
+        radiance = shade(without_grain(lobes, grain), *light) + shade_grain(lobes, *light, grain)
+    return radiance if layers is None else radiance + shade_layers(layers, *light)
+
+
+def _kept(columns: dict[int, list[slice]], part: int, like: torch.Tensor) -> torch.Tensor:
+    """A row of ones with zeros where a part of the lobes has no share, see `columns`."""
+    row = torch.ones(like.shape[1], device=like.device)
+    for column in columns[part]:
+        row[column] = 0.0
+    return row
 
 
 def F_pad_alpha(rgb: torch.Tensor) -> torch.Tensor:
@@ -253,6 +301,9 @@ def render_with(
             view = build_view(renderer.corners, projection, margin=margin, grid=grid, rows=(first, last))
             surfaces = renderer.bank.surfaces(view, renderer.corners)
             renderer.gather(view, surfaces, world, counts, seed * 1_000_003 + first)
+            if any(light.visible_camera for light in renderer.scene.lights):
+                places = cell_rays(projection, renderer.device, margin=margin, grid=grid, rows=(first, last))
+                view.seen_lights = renderer.seen_lights(view, places)
             covered = renderer.radiance(view, surfaces, renderer.light_color, renderer.environment)
             cells = renderer.cells(view, covered, film.transparent)
             rows.append(apply_filter(cells, weights, weights, grid))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fills the radiance cache (radiance_cache.py) for a scene as it is at this moment.
 
-Paths begin where cameras look. At each of their surfaces it is found out by rays what a white matte surface would reflect
-of lights, environment and emitters, and one ray onward tells which surface its indirect light comes from. Means over the
+Paths begin where cameras look. At each of their surfaces rays find out what a white matte surface would reflect of
+lights, environment and emitters, and one ray onward tells which surface its indirect light comes from. Means over the
 leaves of the cache then stand for the surfaces: one pass over all points is one more reflection of all light.
 
 Cycles limits diffuse reflections more than others. So light is kept by how many of them it may still undergo: I(d) is
@@ -23,10 +23,11 @@ from ..camera import Projection
 from ..ops.launch import launch
 from ..rays import RayHits, RayTracer
 from ..view_kernels import camera_rays
-from .indirect import PathArrays, Paths, add_emission, albedo_of, trace_wave
+from .indirect import add_emission, albedo_of, trace_wave
 from .paths import World
 from .radiance_cache import CacheArrays, Tree, leaf_of
 from .secondary import surface_at
+from .wave import PathArrays, Paths
 
 # Surfaces that a path visits.
 _SURFACES = 3
@@ -108,7 +109,7 @@ def _leaves(cache: CacheArrays, position: torch.Tensor, normal: torch.Tensor) ->
 def radiance_cache(
     world: World, tracer: RayTracer, points: RayHits, rays: torch.Tensor, bounces: int, seed: int
 ) -> CacheArrays:
-    """The cache for `world` as the second surface of a path of up to `bounces` (2 or more) diffuse reflections needs it.
+    """The cache for `world` as the second surface of a path with up to `bounces` (at least 2) reflections needs it.
 
     Paths begin at `points` [N] (see `seen_points`) that are seen along the unit `rays` [N, 3].
     """

@@ -79,7 +79,9 @@ def emitter_density(emitters: EmitterArrays, geometry: GeometryArrays, face: int
 
 
 @wp.func
-def sample_emitter(emitters: EmitterArrays, geometry: GeometryArrays, point: wp.vec3, choice: float, a: float, b: float):
+def sample_emitter(
+    emitters: EmitterArrays, geometry: GeometryArrays, point: wp.vec3, choice: float, a: float, b: float
+):
     """A point on a glowing surface, seen from `point`; choice, a and b in [0, 1)."""
     s = EmitterSample()
     s.face = emitters.face[upper(emitters.cumulative, emitters.first, choice)]

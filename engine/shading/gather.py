@@ -141,9 +141,7 @@ def _store_bsdf_kernel(
                     face = met.face[k]
                     bary = met.barycentric[k]
                     other = float(emitter_samples) * emitter_density(world.emitters, world.geometry, face, free, d)
-                    emission = emission_at(
-                        world.geometry, world.materials, world.tables, face, bary[0], bary[1], d
-                    )
+                    emission = emission_at(world.geometry, world.materials, world.tables, face, bary[0], bary[1], d)
                     radiance += emission / (density + other)
                 if wp.max(wp.max(radiance[0], radiance[1]), radiance[2]) > 0.0:
                     n = store_sample(samples, i, n, d, radiance, SOURCE_CONSTANT)
@@ -197,9 +195,7 @@ def gather(
         launch(_store_direct_kernel, count, [first, world, *drawn, shadow.arrays(), occluded, samples], device)
 
         if counts.emitter > 0:
-            store_emitter_samples(
-                world, tracer, seen, first, count, counts.emitter, counts.bsdf, samples, device
-            )
+            store_emitter_samples(world, tracer, seen, first, count, counts.emitter, counts.bsdf, samples, device)
 
         onward = by_bsdf.first(count * counts.bsdf)
         launch(draw_bsdf_kernel, count, [first, world, *seen, counts.bsdf, onward.arrays()], device)

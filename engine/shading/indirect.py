@@ -8,130 +8,25 @@ the last wave the radiance cache tells what the surfaces where paths have ended 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import warp as wp
 
 from ..ops.launch import launch
-from ..rays import RayArrays, RayHits, Rays, RayTracer
+from ..rays import RayHits, RayTracer
 from .bsdf import Lobes, Tables, dielectric_of, f0_of, lobes_of, lookup2, lookup3
 from .coat import Layers, coat_lobe, layers_of, sheen_lobe
 from .draw import REACH
 from .emitters import emission_at, emitter_density, sample_emitter
 from .environment import environment_density, lookup, sample_environment
-from .lights import FAR, sample_light
+from .lights import FAR, GLOSSY_ONLY, sample_light
 from .paths import World, bsdf_density, bsdf_sampler, no_coat, sample_bsdf, shadow_origin
 from .radiance_cache import leaf_of
 from .secondary import Surface, surface_at
 from .shade import Frame, reflected
+from .wave import PathArrays, Paths, Wave, WaveArrays
 
 # Lobes narrower than this are widened where they are seen by indirect light only: what they would add is noise.
 MIN_SECONDARY_ROUGHNESS = wp.constant(0.15)
-
-
-@wp.struct
-class PathArrays:
-    """Paths that have just met a surface, see Paths."""
-
-    target: wp.array(dtype=wp.int32)
-    face: wp.array(dtype=wp.int32)
-    barycentric: wp.array(dtype=wp.vec2)
-    ray: wp.array(dtype=wp.vec3)
-    throughput: wp.array(dtype=wp.vec3)
-    density: wp.array(dtype=wp.float32)
-    distance: wp.array(dtype=wp.float32)
-
-
-@dataclass
-class Paths:
-    """Owner of the arrays of M paths."""
-
-    target: torch.Tensor  # [M] int32, row of the result
-    face: torch.Tensor  # [M] int32
-    barycentric: torch.Tensor  # [M, 2] see RayHits
-    ray: torch.Tensor  # [M, 3] unit direction in which the path arrived
-    throughput: torch.Tensor  # [M, 3] share of the radiance leaving here that reaches the path's beginning
-    # [M] per steradian, of having drawn the ray; 0 where what the surface emits is counted elsewhere
-    density: torch.Tensor
-    distance: torch.Tensor  # [M] length of the ray
-
-    @classmethod
-    def beginning(cls, face: torch.Tensor, barycentric: torch.Tensor, ray: torch.Tensor) -> Paths:
-        """Paths that begin at surface points, whose emission is left out."""
-        count, device = len(face), face.device
-        nothing = torch.zeros(count, dtype=torch.float32, device=device)
-        target = torch.arange(count, dtype=torch.int32, device=device)
-        throughput = torch.ones((count, 3), dtype=torch.float32, device=device)
-        return cls(target, face, barycentric, ray, throughput, nothing, nothing)
-
-    def onward(self, wave: Wave, hits: RayHits, alive: torch.Tensor) -> Paths:
-        """The paths with the numbers `alive` where the rays of a wave met a surface."""
-        return Paths(
-            self.target[alive],
-            hits.face[alive],
-            hits.barycentric[alive],
-            wave.onward.direction[alive],
-            self.throughput[alive],
-            wave.density[alive],
-            hits.distance[alive],
-        )
-
-    def arrays(self) -> PathArrays:
-        """Views for kernels; valid while this object lives."""
-        arrays = PathArrays()
-        arrays.target = wp.from_torch(self.target)
-        arrays.face = wp.from_torch(self.face)
-        arrays.barycentric = wp.from_torch(self.barycentric, dtype=wp.vec2)
-        arrays.ray = wp.from_torch(self.ray, dtype=wp.vec3)
-        arrays.throughput = wp.from_torch(self.throughput, dtype=wp.vec3)
-        arrays.density = wp.from_torch(self.density)
-        arrays.distance = wp.from_torch(self.distance)
-        return arrays
-
-
-@wp.struct
-class WaveArrays:
-    """What M paths propose at their surfaces, see Wave."""
-
-    each: int
-    shadow: RayArrays
-    carried: wp.array(dtype=wp.vec3)
-    onward: RayArrays
-    density: wp.array(dtype=wp.float32)
-
-
-@dataclass
-class Wave:
-    """Owner of the arrays of M paths."""
-
-    each: int  # shadow rays of a path: to a light, to the environment and, where anything glows, to an emitter
-    shadow: Rays  # each M
-    carried: torch.Tensor  # [each M, 3] radiance for the path's beginning if the shadow ray is free
-    onward: Rays  # M
-    density: torch.Tensor  # [M] of sampling the onward direction
-
-    @classmethod
-    def empty(cls, count: int, world: World, device: torch.device) -> Wave:
-        """Room for `count` paths."""
-        each = 3 if world.emitters.count > 0 else 2
-        return cls(
-            each,
-            Rays.empty(each * count, device),
-            torch.empty((each * count, 3), dtype=torch.float32, device=device),
-            Rays.empty(count, device),
-            torch.empty(count, dtype=torch.float32, device=device),
-        )
-
-    def arrays(self) -> WaveArrays:
-        """Views for kernels; valid while this object lives."""
-        arrays = WaveArrays()
-        arrays.each = self.each
-        arrays.shadow = self.shadow.arrays()
-        arrays.carried = wp.from_torch(self.carried, dtype=wp.vec3)
-        arrays.onward = self.onward.arrays()
-        arrays.density = wp.from_torch(self.density)
-        return arrays
 
 
 @wp.func
@@ -179,6 +74,31 @@ def _surface_frame(s: Surface, view: wp.vec3):
     frame.view = view
     frame.bump = 0.0
     return frame
+
+
+@wp.func
+def _lobes_for(lobes: Lobes, which: int):
+    """The lobes that reflect a light, see LightArrays.lobes."""
+    part = lobes
+    nothing = wp.vec3(0.0, 0.0, 0.0)
+    if which % 2 == 1:  # DIFFUSE_ONLY, NO_LOBES
+        part.constant = nothing
+        part.schlick = nothing
+        part.edge = nothing
+        part.dielectric = nothing
+    if which >= GLOSSY_ONLY:
+        part.diffuse = nothing
+    return part
+
+
+@wp.func
+def _layers_for(layers: Layers, which: int):
+    part = layers
+    if which % 2 == 1:  # DIFFUSE_ONLY, NO_LOBES
+        part.coat = 0.0
+    if which >= GLOSSY_ONLY:
+        part.sheen = wp.vec3(0.0, 0.0, 0.0)
+    return part
 
 
 @wp.func
@@ -233,8 +153,8 @@ class Albedo:
 def albedo_of(s: Surface, view: wp.vec3, tables: Tables):
     """Albedos of a surface, layers included.
 
-    The energy tables know the lobe of a dielectric (docs/blender-image-formation.md §3.2); that of a metal has nearly the
-    same angular term.
+    The energy tables know the lobe of a dielectric (docs/blender-image-formation.md §3.2); that of a metal has nearly
+    the same angular term.
     """
     nv = wp.clamp(wp.dot(s.normal, view), 1.0e-4, 1.0)
     roughness = wp.max(s.roughness, MIN_SECONDARY_ROUGHNESS)
@@ -315,7 +235,9 @@ def _reflect_kernel(
             if world.lights.shadow[l] == 0:
                 reach = -1.0
             incident = world.light_color[l] * weight
-            _propose(wave, first, world, paths, k, s, lobes, layers, frame, light.direction, reach, incident)
+            by = _lobes_for(lobes, world.lights.lobes[l])
+            above = _layers_for(layers, world.lights.lobes[l])
+            _propose(wave, first, world, paths, k, s, by, above, frame, light.direction, reach, incident)
 
     _no_proposal(wave, first + 1)
     if world.environment.density.shape[0] > 1:
@@ -327,9 +249,7 @@ def _reflect_kernel(
 
     if world.emitters.count > 0:
         _no_proposal(wave, first + 2)
-        glow = sample_emitter(
-            world.emitters, world.geometry, s.position, wp.randf(rng), wp.randf(rng), wp.randf(rng)
-        )
+        glow = sample_emitter(world.emitters, world.geometry, s.position, wp.randf(rng), wp.randf(rng), wp.randf(rng))
         if glow.density > 0.0 and wp.dot(s.normal, glow.direction) > 0.0:
             weight = 1.0 / (glow.density + bsdf_density(sampler, glow.direction))
             at = glow.barycentric
@@ -382,9 +302,7 @@ def _arrive_kernel(
 
 
 @wp.kernel(enable_backward=False)
-def _end_kernel(
-    start: int, slot: int, world: World, paths: PathArrays, cached: int, radiance: wp.array(dtype=wp.vec3)
-):
+def _end_kernel(start: int, slot: int, world: World, paths: PathArrays, cached: int, radiance: wp.array(dtype=wp.vec3)):
     """What the surfaces where paths end emit and, with `cached`, what they reflect according to the cache."""
     k = start + wp.tid()
     total = arriving_emission(world, paths, k)

@@ -22,6 +22,11 @@ SPHERE = wp.constant(1)  # a real sphere: soft falloff off
 SUN = wp.constant(2)
 AREA = wp.constant(3)
 
+BOTH_LOBES = wp.constant(0)  # which lobes reflect a light
+DIFFUSE_ONLY = wp.constant(1)
+GLOSSY_ONLY = wp.constant(2)
+NO_LOBES = wp.constant(3)
+
 FAR = wp.constant(1.0e30)  # distance of the sun, and of rays that meet nothing
 
 
@@ -48,6 +53,7 @@ class LightArrays:
     spread_tangent: wp.array(dtype=wp.float32)
     spread_scale: wp.array(dtype=wp.float32)
     shadow: wp.array(dtype=wp.int32)
+    lobes: wp.array(dtype=wp.int32)  # BOTH_LOBES, …
 
 
 @wp.struct
@@ -291,13 +297,14 @@ def light_arrays(lights: list[Light], device: str) -> LightArrays:
             "spread_tangent": math.tan(half_spread) if narrow else 0.0,
             "spread_scale": 1.0 / (math.tan(half_spread) - half_spread) if narrow else 0.0,
             "shadow": int(light.cast_shadow),
+            "lobes": int(not light.visible_glossy) + 2 * int(not light.visible_diffuse),
         }
         for name, value in values.items():
             rows[name].append(value)
     arrays = LightArrays()
     arrays.count = len(lights)
     for name, column in rows.items():
-        dtype = {"kind": wp.int32, "ellipse": wp.int32, "shadow": wp.int32}.get(name, wp.float32)
+        dtype = wp.int32 if name in ("kind", "ellipse", "shadow", "lobes") else wp.float32
         if name in ("position", "x", "y", "z", "spot_stretch"):
             dtype = wp.vec3
         data = np.array(column, np.int32 if dtype is wp.int32 else np.float32)

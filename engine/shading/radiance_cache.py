@@ -43,11 +43,7 @@ def leaf_of(cache: CacheArrays, position: wp.vec3, normal: wp.vec3):
     node = int(0)
     axis = cache.axis[0]
     while axis >= 0:
-        value = float(0.0)
-        if axis < 3:
-            value = position[axis]
-        else:
-            value = normal[axis - 3]
+        value = position[wp.min(axis, 2)] if axis < 3 else normal[wp.max(axis - 3, 0)]
         beyond = value >= cache.split[node]
         node = cache.child[node]
         if beyond:
@@ -108,11 +104,7 @@ def _divide_kernel(
     if chosen >= 0:
         while low < high:
             i = order[low]
-            value = float(0.0)
-            if chosen >= 3:
-                value = normal[i][chosen - 3]
-            else:
-                value = position[i][chosen]
+            value = position[i][wp.min(chosen, 2)] if chosen < 3 else normal[i][wp.max(chosen - 3, 0)]
             if value < cut:
                 low += 1
             else:

@@ -38,12 +38,11 @@ _OF_DATA = {
 }  # fmt: skip
 
 
-def sheared() -> bpy.types.Object:
-    """An area light that its parent shears."""
-    camera = lit("AREA", energy=220.0, shape="RECTANGLE", size=1.4, size_y=0.7)
-    parent = build.link(bpy.data.objects.new("Parent", None), (0.0, 0.0, 0.0))
-    parent.scale, parent.rotation_euler = (1.0, 1.6, 0.8), (0.2, 0.4, 0.3)
-    bpy.data.objects["Area"].parent = parent
+def negative_light() -> bpy.types.Object:
+    """One light takes away what others bring."""
+    camera = lit("POINT", energy=420.0, shadow_soft_size=0.1)
+    build.add_light("POINT", (-1.2, -1.6, 1.8), name="Dark", energy=-25.0, shadow_soft_size=0.1)
+    build.set_world(bpy.context.scene, strength=0.3)
     return camera
 
 
@@ -60,10 +59,14 @@ def node_light() -> bpy.types.Object:
 def seen_lights() -> bpy.types.Object:
     """Lights in the picture that the camera may see: area from its front, sphere, disk, spot."""
     camera = stage()
-    area = build.add_light("AREA", (-1.5, 1.2, 1.4), (1.0, -4.0, 1.0), energy=40.0, shape="RECTANGLE", size=0.9, size_y=0.5)
+    area = build.add_light(
+        "AREA", (-1.5, 1.2, 1.4), (1.0, -4.0, 1.0), energy=40.0, shape="RECTANGLE", size=0.9, size_y=0.5
+    )
     disk = build.add_light("AREA", (1.5, 1.4, 1.3), (1.0, -4.0, 1.0), name="Disk", energy=10.0, shape="DISK", size=0.6)
     point = build.add_light("POINT", (1.3, -0.8, 0.7), energy=15.0, shadow_soft_size=0.2)
-    sphere = build.add_light("POINT", (-1.4, -0.9, 0.5), name="S", energy=9.0, shadow_soft_size=0.2, use_soft_falloff=False)
+    sphere = build.add_light(
+        "POINT", (-1.4, -0.9, 0.5), name="S", energy=9.0, shadow_soft_size=0.2, use_soft_falloff=False
+    )
     for light in (area, disk, point, sphere):
         light.visible_camera = True
     return camera
@@ -133,7 +136,9 @@ def mesh_screen() -> bpy.types.Object:
     camera = stage(base_color=(0.9, 0.8, 0.7), metallic=1.0, roughness=0.35)
     blocks = np.kron(np.random.default_rng(5).uniform(0.0, 1.0, (4, 6, 3)) ** 3, np.ones((8, 8, 1)))
     image = build.add_image("Picture", build.encode_srgb(blocks), "sRGB")
-    material = build.add_material("Screen", base_color=(0.02, 0.02, 0.02), maps={"emission_color": image}, emission_strength=14.0)
+    material = build.add_material(
+        "Screen", base_color=(0.02, 0.02, 0.02), maps={"emission_color": image}, emission_strength=14.0
+    )
     screen = build.add_plane("Screen", material, size=1.8, location=(-2.0, -0.6, 1.3))
     screen.rotation_euler = (0.0, 1.4, -0.5)
     build.set_world(bpy.context.scene, strength=0.05)
@@ -160,7 +165,9 @@ def _case(build_scene: Callable[[], bpy.types.Object], floor: float = NOISY, sam
 
 
 LIGHTS: dict[str, Case] = {
-    "spot_sphere": _case(partial(lit, "SPOT", energy=700.0, spot_size=0.9, shadow_soft_size=0.4, use_soft_falloff=False)),
+    "spot_sphere": _case(
+        partial(lit, "SPOT", energy=700.0, spot_size=0.9, shadow_soft_size=0.4, use_soft_falloff=False)
+    ),
     "spot_square": _case(partial(lit, "SPOT", energy=900.0, spot_size=0.7, spot_blend=0.3, use_square=True), EXACT),
     "spot_stretched": _case(
         partial(lit, "SPOT", scale=(1.0, 0.5, 1.3), energy=900.0, spot_size=0.9, spot_blend=0.2), EXACT
@@ -171,7 +178,7 @@ LIGHTS: dict[str, Case] = {
     "ellipse_spread": _case(
         partial(lit, "AREA", scale=(2.0, 1.3, 0.7), energy=120.0, shape="ELLIPSE", size=0.6, size_y=1.0, spread=2.0)
     ),
-    "area_sheared": _case(sheared),
+    "negative_light": _case(negative_light),
     "area_plain_radiance": _case(partial(lit, "AREA", energy=80.0, shape="SQUARE", size=1.0, normalize=False)),
     "sun_plain_radiance": _case(partial(lit, "SUN", energy=12.0, angle=0.5, normalize=False)),
     "sun_half_sky": _case(partial(lit, "SUN", energy=2.5, angle=2.4)),
@@ -228,7 +235,9 @@ def _corner(albedo: float = 0.8, left: build.Vec3 | None = None, right: build.Ve
 
 def white_corner() -> bpy.types.Object:
     camera = _corner()
-    build.add_sphere("Ball", build.add_material("Ball", base_color=(0.8, 0.8, 0.8), roughness=0.5), 0.6, (-0.3, 0.3, 0.6))
+    build.add_sphere(
+        "Ball", build.add_material("Ball", base_color=(0.8, 0.8, 0.8), roughness=0.5), 0.6, (-0.3, 0.3, 0.6)
+    )
     build.add_light("AREA", (1.6, -1.6, 3.0), (-0.4, 0.3, 0.3), energy=110.0, shape="SQUARE", size=0.8)
     build.set_world(bpy.context.scene, strength=0.05)
     return camera
@@ -236,8 +245,20 @@ def white_corner() -> bpy.types.Object:
 
 def coloured_boxes() -> bpy.types.Object:
     camera = _corner(0.75, left=(0.75, 0.1, 0.08), right=(0.1, 0.5, 0.12))
-    _box("Tall", build.add_material("Tall", base_color=(0.8, 0.75, 0.6), roughness=0.6), (0.7, 0.7, 1.4), (-0.6, 0.6, 0.7), 0.4)
-    _box("Low", build.add_material("Low", base_color=(0.2, 0.3, 0.8), roughness=0.4), (0.7, 0.7, 0.6), (0.5, -0.2, 0.3), -0.3)
+    _box(
+        "Tall",
+        build.add_material("Tall", base_color=(0.8, 0.75, 0.6), roughness=0.6),
+        (0.7, 0.7, 1.4),
+        (-0.6, 0.6, 0.7),
+        0.4,
+    )
+    _box(
+        "Low",
+        build.add_material("Low", base_color=(0.2, 0.3, 0.8), roughness=0.4),
+        (0.7, 0.7, 0.6),
+        (0.5, -0.2, 0.3),
+        -0.3,
+    )
     build.add_light("POINT", (0.6, -1.0, 2.6), energy=190.0, shadow_soft_size=0.1)
     return camera
 
@@ -248,7 +269,9 @@ def metal_pot() -> bpy.types.Object:
     profile = np.array([(0.0, 0.01), (0.45, 0.01), (0.6, 0.3), (0.62, 0.6), (0.45, 0.9), (0.35, 1.05), (0.42, 1.2)])
     pot = build.grid(build.lathe_points(profile, 64), closed=True)
     build.add_mesh("Pot", [pot], [build.add_material("Pot", base_color=(0.95, 0.7, 0.45), metallic=1.0, roughness=0.3)])
-    build.add_sphere("Ball", build.add_material("Ball", base_color=(0.7, 0.1, 0.1), roughness=0.4), 0.3, (0.8, -0.6, 0.3))
+    build.add_sphere(
+        "Ball", build.add_material("Ball", base_color=(0.7, 0.1, 0.1), roughness=0.4), 0.3, (0.8, -0.6, 0.3)
+    )
     image = build.add_image("Daylight", build.environment_pixels(daylight), "Linear Rec.709", is_float=True)
     build.set_world(bpy.context.scene, strength=0.9, image=image)
     return camera
@@ -267,7 +290,9 @@ def shelf() -> bpy.types.Object:
         build.add_plane(name, paint, 2 * h, location).rotation_euler = rotation
     panel = build.add_plane("Panel", _glowing("Panel", (1.0, 0.9, 0.75), 6.0), 0.6, (0.0, 0.2, 1.99))
     panel.rotation_euler = (math.pi, 0.0, 0.0)
-    build.add_sphere("Ball", build.add_material("Ball", base_color=(0.2, 0.4, 0.7), roughness=0.4), 0.4, (-0.35, 0.2, 0.4))
+    build.add_sphere(
+        "Ball", build.add_material("Ball", base_color=(0.2, 0.4, 0.7), roughness=0.4), 0.4, (-0.35, 0.2, 0.4)
+    )
     _box("Box", build.add_material("Box", base_color=(0.8, 0.8, 0.8)), (0.5, 0.5, 0.8), (0.4, 0.3, 0.4), 0.4)
     return build.add_camera("Camera", (0.0, -3.2, 1.0), (0.0, 0.0, 0.75), lens=62.0)
 
