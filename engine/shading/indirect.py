@@ -18,7 +18,7 @@ from .coat import Layers, coat_lobe, layers_of, sheen_lobe
 from .draw import REACH
 from .emitters import emission_at, emitter_density, sample_emitter
 from .environment import environment_density, lookup, sample_environment
-from .lights import FAR, GLOSSY_ONLY, sample_light
+from .lights import FAR, GLOSSY_ONLY, estimates, pick, sample_light
 from .paths import World, bsdf_density, bsdf_sampler, no_coat, sample_bsdf, shadow_origin
 from .radiance_cache import leaf_of
 from .secondary import Surface, surface_at
@@ -121,7 +121,7 @@ def _propose(
     carried = wp.cw_mul(wp.cw_mul(paths.throughput[path], f), light)
     wave.carried[k] = carried
     t_max = float(-1.0)
-    if reach > 0.0 and wp.max(wp.max(carried[0], carried[1]), carried[2]) > 0.0:
+    if reach > 0.0 and wp.length_sq(carried) > 0.0:
         t_max = reach
         face = paths.face[path]
         bary = paths.barycentric[path]
@@ -225,10 +225,12 @@ def _reflect_kernel(
     first = wave.each * k
     _no_proposal(wave, first)
     if world.lights.count > 0:
-        l = wp.min(int(wp.randf(rng) * float(world.lights.count)), world.lights.count - 1)
+        total = estimates(world.lights, world.light_color, s.position, s.normal)
+        chosen = pick(world.lights, world.light_color, s.position, s.normal, total, wp.randf(rng))
+        l = chosen.light
         light = sample_light(world.lights, l, s.position, wp.randf(rng), wp.randf(rng))
         if light.radiance > 0.0 and wp.dot(s.normal, light.direction) > 0.0:
-            weight = light.radiance * float(world.lights.count)
+            weight = light.radiance / chosen.chance
             if light.density > 0.0:
                 weight = weight / light.density
             reach = light.distance * REACH

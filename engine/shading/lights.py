@@ -243,6 +243,81 @@ def hit_light(lights: LightArrays, l: int, point: wp.vec3, direction: wp.vec3):
     return s
 
 
+@wp.func
+def estimate(lights: LightArrays, color: wp.array(dtype=wp.vec3), l: int, point: wp.vec3, normal: wp.vec3):
+    """About what light l brings to a surface point if nothing is in its way."""
+    extent = lights.extent[l]
+    kind = lights.kind[l]
+    direction = lights.z[l]
+    value = lights.scale[l]
+    if kind == SUN:
+        if extent > 0.0:
+            value = value * PI * extent * extent
+    else:
+        to = lights.position[l] - point
+        distance2 = wp.length_sq(to)
+        direction = wp.normalize(to)
+        if kind == AREA:
+            area = extent * lights.extent_y[l]
+            value = value * area / wp.max(distance2, area) * wp.max(wp.dot(direction, lights.z[l]), 0.0)
+            value = value * spread_factor(lights, l, wp.max(wp.dot(direction, lights.z[l]), 1.0e-6))
+        else:
+            if extent > 0.0:
+                value = value * PI * extent * extent
+            value = value / wp.max(distance2, wp.max(extent * extent, 1.0e-12)) * spot_factor(lights, l, direction)
+    c = color[l]
+    strength = wp.abs(c[0]) + wp.abs(c[1]) + wp.abs(c[2])
+    return strength * value * (wp.max(wp.dot(normal, direction), 0.0) + 0.05)
+
+
+# Every light keeps this share of a uniform chance, as something may be in the way of the brightest.
+_ANY = wp.constant(0.1)
+
+
+@wp.func
+def estimates(lights: LightArrays, color: wp.array(dtype=wp.vec3), point: wp.vec3, normal: wp.vec3):
+    """The sum of all lights' estimates."""
+    total = float(0.0)
+    for l in range(lights.count):
+        total += estimate(lights, color, l, point, normal)
+    return total
+
+
+@wp.func
+def chance(lights: LightArrays, color: wp.array(dtype=wp.vec3), l: int, point: wp.vec3, normal: wp.vec3, total: float):
+    """Probability of choosing light l among all in proportion to estimates with the sum `total`, see `pick`."""
+    uniform = 1.0 / float(lights.count)
+    result = uniform
+    if total > 0.0:
+        result = wp.lerp(estimate(lights, color, l, point, normal) / total, uniform, _ANY)
+    return result
+
+
+@wp.struct
+class Pick:
+    """A light that was chosen."""
+
+    light: int
+    chance: float
+
+
+@wp.func
+def pick(lights: LightArrays, color: wp.array(dtype=wp.vec3), point: wp.vec3, normal: wp.vec3, total: float, u: float):
+    """A light drawn by its chance; u in [0, 1)."""
+    p = Pick()
+    left = float(u)
+    p.light = lights.count - 1
+    found = int(0)
+    for l in range(lights.count):
+        if found == 0:
+            p.chance = chance(lights, color, l, point, normal, total)
+            if left < p.chance:
+                p.light = l
+                found = 1
+            left -= p.chance
+    return p
+
+
 def _scale(light: Light, extent: float, area: float) -> float:
     """Radiance of power 1 (lights without size: intensity; sun without size: irradiance)."""
     if light.kind == "SUN":

@@ -57,18 +57,18 @@ def node_light() -> bpy.types.Object:
 
 
 def seen_lights() -> bpy.types.Object:
-    """Lights in the picture that the camera may see: area from its front, sphere, disk, spot."""
+    """Lights in the picture that the camera may see: area from its front, disk, soft point and sphere, all dim."""
     camera = stage()
-    area = build.add_light(
-        "AREA", (-1.5, 1.2, 1.4), (1.0, -4.0, 1.0), energy=40.0, shape="RECTANGLE", size=0.9, size_y=0.5
-    )
-    disk = build.add_light("AREA", (1.5, 1.4, 1.3), (1.0, -4.0, 1.0), name="Disk", energy=10.0, shape="DISK", size=0.6)
-    point = build.add_light("POINT", (1.3, -0.8, 0.7), energy=15.0, shadow_soft_size=0.2)
-    sphere = build.add_light(
-        "POINT", (-1.4, -0.9, 0.5), name="S", energy=9.0, shadow_soft_size=0.2, use_soft_falloff=False
-    )
-    for light in (area, disk, point, sphere):
+    to = (1.0, -4.0, 1.0)
+    lights = [
+        build.add_light("AREA", (-1.5, 1.2, 1.4), to, energy=1.3, shape="RECTANGLE", size=0.9, size_y=0.5),
+        build.add_light("AREA", (1.5, 1.4, 1.3), to, name="Disk", energy=1.0, shape="DISK", size=0.6),
+        build.add_light("POINT", (1.3, -0.8, 0.7), energy=1.5, shadow_soft_size=0.2),
+        build.add_light("POINT", (-1.4, -0.9, 0.5), name="S", energy=1.3, shadow_soft_size=0.2, use_soft_falloff=False),
+    ]
+    for light in lights:
         light.visible_camera = True
+    build.set_world(bpy.context.scene, strength=0.2)
     return camera
 
 
