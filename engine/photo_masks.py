@@ -17,11 +17,15 @@ _GRID = 4  # rays along a pixel's side
 
 def photo_projection(scene: Scene, photo: Photo, width: int, height: int) -> Projection:
     """The photo's camera at width x height pixels, whose shape is that of the photo's file."""
+    return Projection.of(scene.cameras[photo.camera], width, height, photo_aspect(scene, photo, width, height))
+
+
+def photo_aspect(scene: Scene, photo: Photo, width: int, height: int) -> tuple[float, float]:
+    """Shape of a pixel of the photo shrunk to width x height."""
     full_width, full_height = photo.full_size or (width, height)
     # A pixel of the shrunk picture covers full / size pixels of the file, not always equally many both ways.
     aspect_x, aspect_y = scene.film.pixel_aspect
-    aspect = aspect_x * full_width / width, aspect_y * full_height / height
-    return Projection.of(scene.cameras[photo.camera], width, height, aspect)
+    return aspect_x * full_width / width, aspect_y * full_height / height
 
 
 def apply_object_masks(renderer: Renderer) -> None:
@@ -58,7 +62,6 @@ def object_coverage(renderer: Renderer, projection: Projection, name: str) -> np
         for first in range(0, projection.height, band):
             last = min(first + band, projection.height)
             view = build_view(renderer.corners, projection, margin=margin, grid=_GRID, rows=(first, last))
-            cells = torch.zeros(view.height * view.width, device=renderer.device)
-            cells[view.cell] = of_face[view.face]
-            rows.append(apply_filter(cells.reshape(view.height, view.width, 1), weights, weights, _GRID)[..., 0])
+            cells = view.composite(of_face[view.face][:, None], None)
+            rows.append(apply_filter(cells, weights, weights, _GRID)[..., 0])
     return torch.cat(rows).clamp(0, 1).cpu().numpy()

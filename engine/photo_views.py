@@ -193,12 +193,11 @@ def predict(
     view = cached.view
     surfaces = renderer.bank.surfaces(view, renderer.corners)
     covered = renderer.radiance(view, surfaces, light_color, environment)
-    cells = torch.zeros((view.height * view.width, 3), device=renderer.device)
-    cells = cells.index_copy(0, view.cell, covered)
+    behind = None
     if not film.transparent and len(view.background):
         behind = sample_texture(environment.contiguous(), cached.background_uv, "REPEAT", "Linear")
-        cells = cells.index_copy(0, view.background, behind)
+    cells = view.composite(covered, behind)
     if view.seen_lights is not None:
-        cells = cells + view.seen_lights @ light_color
-    image = apply_filter(cells.reshape(view.height, view.width, 3), cached.across, cached.up, 1)
+        cells = cells + (view.seen_lights @ light_color).reshape(cells.shape)
+    image = apply_filter(cells, cached.across, cached.up, 1)
     return image * film.exposure

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ from .shading.lobes import lobe_weights
 from .shading.paths import World
 from .shading.samples import Samples
 from .shading.shade import PixelFrames, shade
+from .transparency import Transparency, TransparentTracer, is_transparent
 from .view import DeviceGeometry, View, apply_filter, build_view, cell_rays, filter_reach, filter_weights
 
 # Cells that are rendered at a time: bounds memory at about 28 bytes times the samples of a pixel each.
@@ -77,6 +79,12 @@ class Renderer:
         self.bank = MaterialBank.of(scene, self.geometry)
         bump = np.array([material.bump_correction for material in self.bank.materials], np.float32)
         self.corners = DeviceGeometry(self.geometry, bump)
+        rows = [row for row, material in enumerate(self.bank.materials) if is_transparent(material)]
+        if set(rows) & set(np.unique(self.geometry.material).tolist()):
+            epsilon, most = self.geometry.arrays.epsilon, scene.film.transparent_bounces
+            alpha = partial(self.bank.alpha, self.corners)
+            transparency = Transparency(self.corners.material, rows, alpha, epsilon, most)
+            self.geometry.rays = TransparentTracer(self.geometry.rays, transparency)
         self.lights = light_arrays(scene.lights, device)
         self.light_color = light_colors(scene.lights, device)
         self.environment = world_image(scene, device)
@@ -191,20 +199,18 @@ class Renderer:
         if not seen:
             return None
         rays.t_max.fill_(FAR)
-        rays.t_max[view.cell] = (view.position - rays.origin[view.cell]).norm(dim=1)
+        distance = (view.position - rays.origin[view.cell]).norm(dim=1)
+        rays.t_max.scatter_reduce_(0, view.cell, distance, "amin")
         coefficients = torch.zeros((len(rays.t_max), len(self.scene.lights)), device=self.device)
         coefficients[:, seen] = seen_lights(self.lights, seen, rays)
         return coefficients if bool(coefficients.any()) else None
 
     def cells(self, view: View, covered: torch.Tensor, transparent: bool) -> torch.Tensor:
         """Covered radiance and background put together: [H, W, 4] with premultiplied alpha."""
-        image = torch.zeros((view.height * view.width, 4), device=self.device)
-        image = image.index_copy(0, view.cell, F_pad_alpha(covered))
-        if not transparent:
-            image = image.index_copy(0, view.background, F_pad_alpha(self.background(view)))
+        image = view.composite(F_pad_alpha(covered), None if transparent else F_pad_alpha(self.background(view)))
         if view.seen_lights is not None:
-            image[:, :3] += view.seen_lights @ self.light_color
-        return image.reshape(view.height, view.width, 4)
+            image[..., :3] += (view.seen_lights @ self.light_color).reshape(view.height, view.width, 3)
+        return image
 
 
 def _shaded(
@@ -282,12 +288,12 @@ def render(
 
 
 def render_with(
-    renderer: Renderer, projection: Projection, film: Film, samples: int, direct_only: bool, seed: int
+    renderer: Renderer, projection: Projection, film: Film, samples: int, direct_only: bool, seed: int, bounces: int = 1
 ) -> torch.Tensor:
-    """The image [H, W, 4] of a prepared renderer, see `render`."""
+    """The image [H, W, 4] of a prepared renderer, see `render`; with at most `bounces` reflections between surfaces."""
     grid = max(1, min(4, int(samples**0.5)))
     each = max(1, round(samples / grid**2))
-    counts = SampleCounts(each, each, each, 0 if direct_only else 1, emitter=each)
+    counts = SampleCounts(each, each, each, 0 if direct_only else bounces, emitter=each)
     margin = filter_reach(film)
     weights = filter_weights(film, grid, 0.0).to(renderer.device)
     world = renderer.world(environment_fixed=True)

@@ -10,6 +10,7 @@ import warp as wp
 
 from ..ops.launch import launch
 from ..rays import RayArrays, Rays, RayTracer
+from ..transparency import shadowed
 from .draw import REACH, Hits, shifted
 from .emitters import emission_at, sample_emitter
 from .lobes import read_lobes
@@ -149,5 +150,5 @@ def store_emitter_samples(
     proposals = _Proposals.empty(count * emitter_samples, device)
     arrays = proposals.arrays()
     launch(_draw_kernel, count, [first, world, *seen, emitter_samples, bsdf_samples, arrays], device)
-    occluded = wp.from_torch(tracer.occluded(proposals.rays))
+    occluded = wp.from_torch(shadowed(tracer, proposals.rays, proposals.weight))
     launch(_store_kernel, count, [first, world, emitter_samples, arrays, occluded, samples], device)

@@ -13,6 +13,7 @@ import warp as wp
 
 from ..ops.launch import launch
 from ..rays import RayHits, RayTracer
+from ..transparency import shadowed
 from .bsdf import Lobes, Tables, dielectric_of, f0_of, lobes_of, lookup2, lookup3
 from .coat import Layers, coat_lobe, layers_of, sheen_lobe
 from .draw import REACH
@@ -346,7 +347,7 @@ def trace_wave(
     wave = Wave.empty(count, world, radiance.device)
     inputs = [world, paths.arrays(), wp.from_torch(stream), seed, bounce, int(white), wave.arrays(), out]
     launch(_reflect_kernel, count, inputs, device)
-    occluded = tracer.occluded(wave.shadow)
+    occluded = shadowed(tracer, wave.shadow, wave.carried)
     hits = None if met_only else tracer.intersect(wave.onward)
     met = tracer.occluded(wave.onward) if hits is None else hits.face >= 0
     inputs = [world, paths.arrays(), wave.arrays(), wp.from_torch(occluded), wp.from_torch(met), out]

@@ -15,6 +15,7 @@ import numpy as np
 
 from .build import encode_srgb
 from .catalogue import DIRECT, FULL, LAYERED, Case
+from .catalogue_alpha import ALPHA
 from .catalogue_light import INTERREFLECTION, LIGHTS
 from .cycles import render_cycles
 
@@ -66,7 +67,7 @@ def main(names: list[str]) -> None:
     """Render and store the named pictures, all by default."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     sets = (
-        (DIRECT, True, SIZE), (LAYERED, True, SMALL), (FULL, False, SIZE),
+        (DIRECT, True, SIZE), (LAYERED | ALPHA, True, SMALL), (FULL, False, SIZE),
         (LIGHTS, True, SMALL), (INTERREFLECTION, False, SMALL),
     )  # fmt: skip
     for cases, direct_only, size in sets:
