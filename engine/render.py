@@ -27,6 +27,7 @@ from .shading.grain import SPECULAR, grained, sampled_with_grain, shade_grain, w
 from .shading.layers import BELOW, COAT, LAYER_WIDTH, SHEEN, layer_rows, sampled_as, seen_below, shade_layers
 from .shading.light_visibility import parts_of, seen_lights, take_part
 from .shading.lights import DIFFUSE_ONLY, FAR, GLOSSY_ONLY, NO_LOBES, light_arrays, light_colors
+from .shading.live_texels import is_worth_it
 from .shading.lobes import lobe_weights
 from .shading.paths import World
 from .shading.samples import Samples
@@ -151,6 +152,8 @@ class Renderer:
             lobes = sampled_as(lobes, layers)
         tracer, hits = self.geometry.rays, view.hits()
         gather(world, tracer, hits, view.frames, normal, lobes, layers, counts, seed, view.samples)
+        view.live = self.bank.live_textures(world.materials) if world.materials.lively else []
+        view.live_needed = bool(view.live) and is_worth_it(view.samples, self.light_color, self.environment)
         view.parts = {part: take_part(view.samples, self.lights, part) for part in parts_of(self.lights)}
 
     def radiance(
@@ -161,6 +164,7 @@ class Renderer:
             return torch.zeros((0, 3), device=self.device)
         assert view.samples is not None, "gather first"
         lobes = self._lobes(view, surfaces, surfaces.parameters, surfaces.normal)
+        light_color = torch.cat([light_color, *self._gains(view)])
         light = surfaces.normal, light_color, environment, view.frames
         emission, layers = surfaces.emission, None
         if surfaces.layers is not None:
@@ -174,6 +178,12 @@ class Renderer:
                     of_layers = layers * _kept(LAYERS_OF, part, layers)
                 radiance = radiance + _shaded(of_lobes, of_layers, surfaces.grain, *light, samples)
         return radiance
+
+    def _gains(self, view: View) -> list[torch.Tensor]:
+        """Of the fitted texels that a view's samples come from, see live_texels.py."""
+        if view.live_needed:
+            return [texture.gains(self.bank.bundles[texture.bundle].data) for texture in view.live]
+        return [torch.ones_like(texture.before).reshape(-1, 3) for texture in view.live]
 
     def _lobes(self, view: View, surfaces: Surfaces, parameters: torch.Tensor, normal: torch.Tensor) -> torch.Tensor:
         if surfaces.grain is not None:

@@ -22,6 +22,7 @@ from .ops.launch import launch
 from .rays import Rays
 from .scene import Film
 from .shading.draw import Hits
+from .shading.live_texels import LiveTexture
 from .shading.samples import Samples
 from .shading.shade import PixelFrames
 from .transparency import TransparentTracer, sightlines
@@ -48,6 +49,8 @@ class View:
     samples: Samples | None = None
     # samples of lights that only a part of the lobes reflects, by LightArrays.lobes
     parts: dict[int, Samples] = field(default_factory=dict)
+    live: list[LiveTexture] = field(default_factory=list)  # fitted textures that samples come from
+    live_needed: bool = False  # whether their gradient is worth its time
     seen_lights: torch.Tensor | None = None  # [cells, L] radiance that the camera sees of each light of power 1
     # where surfaces let light through, a cell may appear several times: the share of it that each has
     weight: torch.Tensor | None = None  # [P]

@@ -13,9 +13,11 @@ from ..rays import RayArrays, Rays, RayTracer
 from ..transparency import shadowed
 from .draw import REACH, Hits, shifted
 from .emitters import emission_at, sample_emitter
+from .live_texels import live_source
 from .lobes import read_lobes
 from .paths import World, bsdf_density, bsdf_sampler, coat_of, faces, shadow_origin
 from .samples import SOURCE_CONSTANT, SampleArrays, store_sample
+from .secondary import EMISSION
 from .shade import Pixels, frame_of
 
 # The R3 sequence (Roberts 2018), shifted at random for each pixel.
@@ -127,7 +129,13 @@ def _store_kernel(
                 world.geometry, world.materials, world.tables, proposals.face[k], bary[0], bary[1], d
             )
             if wp.max(wp.max(emission[0], emission[1]), emission[2]) > 0.0:
-                n = store_sample(samples, i, n, d, emission * proposals.weight[k], SOURCE_CONSTANT)
+                source = int(SOURCE_CONSTANT)
+                if world.materials.lively == 1:
+                    source = live_source(
+                        world.geometry, world.materials, world.lights.count, EMISSION,
+                        proposals.face[k], bary[0], bary[1],
+                    )  # fmt: skip
+                n = store_sample(samples, i, n, d, emission * proposals.weight[k], source)
     samples.count[i] = n
 
 

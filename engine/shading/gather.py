@@ -23,8 +23,10 @@ from .emitters import emission_at, emitter_density
 from .environment import density_at, equirectangular_uv, lookup_uv
 from .indirect import reflected_light
 from .lights import FAR, LightArrays, hit_light
+from .live_texels import live_source
 from .paths import World
 from .samples import SOURCE_CONSTANT, SOURCE_ENVIRONMENT, SampleArrays, Samples, store_sample
+from .secondary import BASE_COLOR, EMISSION
 from .shade import PixelFrames
 
 # Rays of direct samples and BSDF samples that are in flight at a time. A ray takes about 70 bytes, and 250 more where
@@ -92,6 +94,12 @@ def _store_direct_kernel(
     samples.count[i] = n
 
 
+@wp.func
+def _live_source(world: World, which: int, met: HitArrays, k: int):
+    bary = met.barycentric[k]
+    return live_source(world.geometry, world.materials, world.lights.count, which, met.face[k], bary[0], bary[1])
+
+
 @wp.kernel(enable_backward=False)
 def _store_bsdf_kernel(
     start: int,
@@ -135,17 +143,25 @@ def _store_bsdf_kernel(
                 n = _store_environment(samples, i, n, d, 1.0 / (density + other), uv, world)
             else:
                 radiance = wp.vec3(0.0, 0.0, 0.0)
+                source = int(SOURCE_CONSTANT)
                 if reflected.shape[0] > 0:
                     most = wp.max(wp.max(reflected[k][0], reflected[k][1]), reflected[k][2])
                     radiance = reflected[k] * (wp.min(1.0, clamp / wp.max(most, 1.0e-20)) / density)
+                    if world.materials.lively == 1:
+                        source = _live_source(world, BASE_COLOR, met, k)
                 if world.materials.glowing == 1:
                     face = met.face[k]
                     bary = met.barycentric[k]
                     other = float(emitter_samples) * emitter_density(world.emitters, world.geometry, face, free, d)
                     emission = emission_at(world.geometry, world.materials, world.tables, face, bary[0], bary[1], d)
-                    radiance += emission / (density + other)
+                    emission = emission / (density + other)
+                    if world.materials.lively == 1:
+                        if wp.max(wp.max(emission[0], emission[1]), emission[2]) > 0.0:
+                            n = store_sample(samples, i, n, d, emission, _live_source(world, EMISSION, met, k))
+                    else:
+                        radiance += emission
                 if wp.max(wp.max(radiance[0], radiance[1]), radiance[2]) > 0.0:
-                    n = store_sample(samples, i, n, d, radiance, SOURCE_CONSTANT)
+                    n = store_sample(samples, i, n, d, radiance, source)
     samples.count[i] = n
 
 
@@ -160,7 +176,8 @@ def _direct_samples(lights: LightArrays, counts: SampleCounts) -> int:
 
 def capacity(lights: LightArrays, counts: SampleCounts) -> int:
     """Most samples that one pixel can store."""
-    return _direct_samples(lights, counts) + counts.emitter + counts.bsdf * (1 + _lights_with_size(lights))
+    by_bsdf = 1 + _lights_with_size(lights) + int(counts.emitter > 0)
+    return _direct_samples(lights, counts) + counts.emitter + counts.bsdf * by_bsdf
 
 
 def gather(

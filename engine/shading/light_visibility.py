@@ -16,6 +16,14 @@ from .lights import BOTH_LOBES, LightArrays, hit_light
 from .samples import SampleArrays, Samples, store_sample
 
 
+@wp.func
+def _belongs(lobes: wp.array(dtype=wp.int32), source: int, wanted: int):
+    result = bool(False)
+    if source >= 0 and source < lobes.shape[0]:
+        result = lobes[source] == wanted
+    return result
+
+
 @wp.kernel(enable_backward=False)
 def _part_kernel(
     start: int, slot: int, lobes: wp.array(dtype=wp.int32), wanted: int, samples: SampleArrays, part: SampleArrays
@@ -27,7 +35,7 @@ def _part_kernel(
         direction = samples.direction[i, k]
         radiance = samples.radiance[i, k]
         source = samples.source[i, k]
-        if source >= 0 and lobes[wp.max(source, 0)] == wanted:
+        if _belongs(lobes, source, wanted):
             if n < part.direction.shape[1]:
                 n = store_sample(part, i, n, direction, radiance, source)
         else:
@@ -49,7 +57,7 @@ def _count_kernel(
     n = int(0)
     for k in range(samples.count[i]):
         source = samples.source[i, k]
-        if source >= 0 and lobes[wp.max(source, 0)] == wanted:
+        if _belongs(lobes, source, wanted):
             n += 1
     count[i] = n
 
