@@ -23,7 +23,7 @@ from .samples import SOURCE_ENVIRONMENT, Samples
 from .secondary import MaterialArrays, sockets_of, texel_of, uv_at
 
 # Where fitted texels bring less of a view's light than this, their gradient is not worth its time.
-LEAST_SHARE = 0.02
+LEAST_SHARE = 0.05
 # Every so many-th pixel tells that share.
 _STRIDE = 16
 # Cosine of the view, and relative step, by which the share of the base colour is found.
