@@ -46,11 +46,9 @@ TWICE = "details"
 class CyclesLoop:
     """The corrections of a fit's photos."""
 
-    def __init__(self, run: FitRun, service: CyclesService, bounces: int) -> None:
-        """`bounces`: reflections between surfaces that the fit's own pictures have."""
+    def __init__(self, run: FitRun, service: CyclesService) -> None:
         self._run = run
         self._service = service
-        self._bounces = bounces
         self._corrections: list[torch.Tensor] = []  # [H, W, 3] a photo, scene-linear, before the photo's gain
         self._brightness: list[float] = []  # of our pictures when the corrections were made
         self._strength = 1.0
@@ -164,7 +162,7 @@ class CyclesLoop:
         renderer.light_color = run.parameters.light_color().detach()
         renderer.environment = run.parameters.environment().detach()
         film, seed = run.scene.film, run.settings.seed
-        ours = render_with(renderer, level.projection, film, OUR_SAMPLES, False, seed, self._bounces)[..., :3]
+        ours = render_with(renderer, level.projection, film, OUR_SAMPLES, False, seed)[..., :3]
         correction = _blurred(cycles - ours)
         if len(self._corrections) <= index:
             self._corrections.append(correction)

@@ -245,6 +245,7 @@ class Film:
     filter_width: float = 1.5
     exposure: float = 1.0  # cycles.film_exposure, multiplies radiance
     transparent: bool = False
+    bounces: int = 4  # reflections between surfaces: the lesser of Cycles' limits for all and for diffuse ones
     transparent_bounces: int = 8  # transparent surfaces that a ray may cross
 
 

@@ -160,7 +160,7 @@ def test_corrections_that_lead_away_are_halved_and_dropped(job: Job, monkeypatch
     from likeness.engine.fit import FitRun
 
     script = Scripted()
-    monkeypatch.setattr(FitRun, "ask_cycles", lambda self: setattr(self, "cycles", CyclesLoop(self, script, 1)))
+    monkeypatch.setattr(FitRun, "ask_cycles", lambda self: setattr(self, "cycles", CyclesLoop(self, script)))
     result = run(job.dim(), WANTED, run_dir=job.folder)
     assert script.closed
     assert sum("moved away from the photos" in message for message in result.warnings) == 1
