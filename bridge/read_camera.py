@@ -40,6 +40,7 @@ def read_cameras(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, notes: 
             ortho_scale=float(data.ortho_scale),
             clip_start=float(data.clip_start),
             clip_end=float(data.clip_end),
+            data_name=data.name_full,
         )
     return cameras
 

@@ -195,6 +195,9 @@ class Camera:
     ortho_scale: float = 6.0
     clip_start: float = 0.1
     clip_end: float = 1000.0
+    data_name: str = ""  # camera datablock: the lens belongs to it, cameras that share it change together
+    # k1, k2, p1, p2, k3 of the lens, see camera.distort; Blender's cameras have none
+    distortion: tuple[float, float, float, float, float] | None = None
 
 
 @dataclass

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pictures of a scene for the solver, with what is seen where: quick renders with few light samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ..camera import Projection
+from ..render import CELLS_AT_ONCE, Renderer
+from ..shading.gather import SampleCounts
+from ..view import View, apply_filter, build_view, filter_reach, filter_weights
+from .pictures import Shown
+
+# Light samples a cell: noise is the same in every picture that is compared, and means out over many pixels.
+COUNTS = SampleCounts(light=2, environment=2, bsdf=2, bounces=1)
+# How far away what no surface hides is taken to be, in sizes of the scene.
+_FAR = 1e5
+
+
+@dataclass
+class Looker:
+    """Makes pictures of a prepared renderer's scene.
+
+    A picture has four channels: the scene's linear radiance, and the share of the pixel that shows one of `objects`
+    [meshes that have triangles] bool. `shade`: without it the first three are 0, which costs a tenth.
+    """
+
+    renderer: Renderer
+    objects: np.ndarray
+    shade: bool = True
+    counts: SampleCounts = COUNTS
+    grid: int = 1
+    seed: int = 0
+
+    @torch.no_grad()
+    def look(self, projection: Projection, reduction: float = 1.0) -> Shown:
+        """The picture [H, W, 4] through a camera; `reduction`: by how much its photo was shrunk, see filter_weights."""
+        renderer, film = self.renderer, self.renderer.scene.film
+        margin, grid = filter_reach(film), self.grid
+        weights = filter_weights(film, grid, 0.0, reduction).to(renderer.device)
+        world = renderer.world(environment_fixed=True) if self.shade else None
+        owned = torch.from_numpy(self.objects.astype(np.float32)).to(renderer.device)
+        owner = torch.from_numpy(renderer.geometry.mesh_index).to(renderer.device)
+        band = max(1, CELLS_AT_ONCE // ((projection.width + 2 * margin) * grid * grid) - 2 * margin)
+        rows, depths, meshes = [], [], []
+        for first in range(0, projection.height, band):
+            last = min(first + band, projection.height)
+            view = build_view(renderer.corners, projection, margin=margin, grid=grid, rows=(first, last))
+            cells = torch.zeros((view.height * view.width, 4), device=renderer.device)
+            seen = owner[view.face]
+            cells[view.cell, 3] = owned[seen.long()]
+            if world is not None:
+                surfaces = renderer.bank.surfaces(view, renderer.corners)
+                renderer.gather(view, surfaces, world, self.counts, self.seed * 1_000_003 + first)
+                cells[view.cell, :3] = renderer.radiance(view, surfaces, renderer.light_color, renderer.environment)
+                if not film.transparent:
+                    cells[view.background, :3] = renderer.background(view)
+                cells[:, :3] *= film.exposure
+            rows.append(apply_filter(cells.reshape(view.height, view.width, 4), weights, weights, grid))
+            depth, mesh = _nearest(view, seen, projection, margin, grid, _FAR * renderer.geometry.size)
+            depths.append(depth)
+            meshes.append(mesh)
+        depth = torch.cat(depths).cpu().numpy()
+        return Shown(
+            torch.cat(rows).cpu().numpy().astype(np.float64),
+            _points(projection, depth.astype(np.float64)),
+            torch.cat(meshes).cpu().numpy(),
+        )
+
+
+def _nearest(
+    view: View, seen: torch.Tensor, projection: Projection, margin: int, grid: int, far: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Depth along the view axis [H, W] and mesh [H, W] of the nearest surface in each pixel or one beside it."""
+    camera = projection.camera.matrix
+    axis = torch.tensor(-camera[:3, 2], dtype=torch.float32, device=view.position.device)
+    place = torch.tensor(camera[:3, 3], dtype=torch.float32, device=view.position.device)
+    depth = torch.full((view.height * view.width,), far, device=view.position.device)
+    mesh = torch.full((view.height * view.width,), -1, dtype=torch.int32, device=view.position.device)
+    depth[view.cell] = ((view.position - place) @ axis).clamp(max=far)
+    mesh[view.cell] = seen.to(torch.int32)
+    around = 3 * grid if margin else grid
+    # the largest of the negated depths, and where it lies
+    edge = -depth.reshape(1, 1, view.height, view.width)
+    nearest, index = F.max_pool2d(edge, around, grid, return_indices=True)
+    inner = slice(margin - 1, -(margin - 1) or None) if margin else slice(None)
+    nearest, index = nearest[0, 0, inner, inner], index[0, 0, inner, inner]
+    return -nearest, mesh[index]
+
+
+def _points(projection: Projection, depth: np.ndarray) -> np.ndarray:
+    """World-space points [H, W, 3] in the middle of the pixels at depths [H, W] along the view axis."""
+    height, width = depth.shape
+    x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+    across, up = projection.slopes(x, y)
+    if projection.camera.kind == "PERSP":
+        across, up = across * depth, up * depth
+    local = np.stack([across, up, -depth], axis=-1)
+    matrix = projection.camera.matrix
+    return local @ matrix[:3, :3].T + matrix[:3, 3]
