@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import distance_transform_edt
 
 from ..camera import Projection
 from ..render import CELLS_AT_ONCE, Renderer
@@ -37,8 +38,11 @@ class Looker:
     seed: int = 0
 
     @torch.no_grad()
-    def look(self, projection: Projection, reduction: float = 1.0) -> Shown:
-        """The picture [H, W, 4] through a camera; `reduction`: by how much its photo was shrunk, see filter_weights."""
+    def look(self, projection: Projection, reduction: float = 1.0, reach: float = 0.0) -> Shown:
+        """The picture [H, W, 4] through a camera; `reduction`: by how much its photo was shrunk, see filter_weights.
+
+        What lies within `reach` pixels around surfaces is taken to move with them.
+        """
         renderer, film = self.renderer, self.renderer.scene.film
         margin, grid = filter_reach(film), self.grid
         weights = filter_weights(film, grid, 0.0, reduction).to(renderer.device)
@@ -64,12 +68,13 @@ class Looker:
             depth, mesh = _nearest(view, seen, projection, margin, grid, _FAR * renderer.geometry.size)
             depths.append(depth)
             meshes.append(mesh)
-        depth = torch.cat(depths).cpu().numpy()
-        return Shown(
-            torch.cat(rows).cpu().numpy().astype(np.float64),
-            _points(projection, depth.astype(np.float64)),
-            torch.cat(meshes).cpu().numpy(),
-        )
+        pixels = torch.cat(rows).cpu().numpy().astype(np.float64)
+        depth, mesh = torch.cat(depths).cpu().numpy().astype(np.float64), torch.cat(meshes).cpu().numpy()
+        if reach > 0 and (mesh >= 0).any():
+            away, nearest = distance_transform_edt(mesh < 0, return_indices=True)
+            near = away <= reach
+            depth, mesh = (np.where(near, part[tuple(nearest)], part) for part in (depth, mesh))
+        return Shown(pixels, _points(projection, depth), mesh)
 
 
 def _nearest(
