@@ -24,6 +24,7 @@ from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from .color import ViewTransform
 from .errors import CancelledError, DivergedError
 from .first_guess import balance_light
+from .job import CHECKPOINT
 from .losses import material_prior, photo_loss, scene_prior
 from .outcome import build_result, coverage_weights
 from .parameters import Parameters, names_by_kind
@@ -32,9 +33,10 @@ from .photo_views import CachedView, Level, PhotoPyramid, ViewCache, predict
 from .photos import load_photo
 from .preflight import preflight
 from .render import Renderer, resolve_device
-from .result import SCENE_TARGETS, FitResult, FitSettings, Progress
+from .result import CAMERA_TARGETS, SCENE_TARGETS, FitResult, FitSettings, Progress
 from .scene import Scene
 from .shading.gather import SampleCounts
+from .solve.cameras import CameraFit
 from .stages import Stage, plan_stages
 
 # Light samples a pixel: for each light with a size, for an environment image, by the BSDF; reflections followed.
@@ -69,13 +71,31 @@ def fit(
     transform = ViewTransform(scene.view, resolve_device(settings.device))
     for photo in scene.photos:
         warnings += load_photo(photo, settings.resolution, transform.tone_curve)
+    cameras, cancelled = None, False
+    set_up = time.monotonic() - started
+    if any(target.kind in CAMERA_TARGETS for target in settings.targets):
+        cameras = CameraFit(scene, settings, transform, resolve_device(settings.device), run_dir)
+        if resume:
+            cameras.restore()
+        try:
+            yield from cameras.steps()
+        except (CancelledError, KeyboardInterrupt):
+            cancelled = True
+            cameras.finish(stopped=True)
+        warnings += cameras.warnings
+        cameras.undistort_photos()
+        scene = cameras.scene
     run = FitRun(scene, settings, run_dir, transform)
-    run.watch = watch
+    run.cameras, run.watch = cameras, watch
+    run.steps_before = cameras.steps_planned if cameras is not None else 0
     run.warnings = warnings
-    if resume and run_dir is not None:
+    if cameras is not None:
+        run.seconds["cameras"] = time.monotonic() - started - set_up
+    if resume and run_dir is not None and (cameras is None or (run_dir / CHECKPOINT).is_file()):
         run.restore(load_checkpoint(run_dir, run.fingerprint()))
-    run.seconds["set-up"] = run.seconds.get("set-up", 0.0) + time.monotonic() - started
-    cancelled = False
+    run.seconds["set-up"] = run.seconds.get("set-up", 0.0) + set_up
+    if cancelled:
+        return build_result(run, cancelled)
     try:
         yield from run.steps()
     except (CancelledError, KeyboardInterrupt):
@@ -101,7 +121,8 @@ class FitRun:
         self.chosen = names_by_kind(settings.targets)
         scene_free = any(kind in SCENE_TARGETS for kind in self.chosen)
         self.stages = plan_stages(settings, len(self.photos), scene_free)
-        self.parameters = Parameters.of(self.renderer, self.chosen, self.stages[0].texture_size)
+        first_size = self.stages[0].texture_size if self.stages else settings.texture_size
+        self.parameters = Parameters.of(self.renderer, self.chosen, first_size)
         self.renderer.bank.bundles = self.parameters.bundles
         fitted = {bundle.material for bundle in self.parameters.bundles}
         rows = {row for row, material in enumerate(self.renderer.bank.materials) if material.name in fitted}
@@ -111,6 +132,8 @@ class FitRun:
         self.cache = ViewCache(self.renderer, self.photos, COUNTS)
         self.history: list[tuple[int, str, float]] = []
         self.warnings: list[str] = []
+        self.cameras: CameraFit | None = None
+        self.steps_before = 0  # of the search for cameras
         self.watch: Callable[[FitRun, int, torch.Tensor], None] | None = None
         self.seconds: dict[str, float] = {}
         self.iteration = 0
@@ -160,9 +183,8 @@ class FitRun:
                     done = self._work_done(inside)
                     speed = (done - done_before) / max(clock.seconds(), 1e-6)
                     left = (total - done) / max(speed, 1e-6)
-                    progress = Progress(
-                        self.iteration, self.iterations, stage.name, loss, speed / stage.work, max(left, 0.0)
-                    )
+                    count, counts = self.steps_before + self.iteration, self.steps_before + self.iterations
+                    progress = Progress(count, counts, stage.name, loss, speed / stage.work, max(left, 0.0))
                     with clock.stopped():  # whoever drives the fit may let it wait
                         yield progress
                 self._block += 1

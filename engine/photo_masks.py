@@ -9,19 +9,19 @@ import torch
 from .camera import Projection
 from .errors import PhotoError
 from .render import CELLS_AT_ONCE, Renderer
-from .scene import Photo, Scene
+from .scene import Camera, Photo, Scene
 from .view import apply_filter, build_view, filter_reach, filter_weights
 
 _GRID = 4  # rays along a pixel's side
 
 
-def photo_projection(scene: Scene, photo: Photo, width: int, height: int) -> Projection:
-    """The photo's camera at width x height pixels, whose shape is that of the photo's file."""
+def photo_projection(scene: Scene, photo: Photo, width: int, height: int, camera: Camera | None = None) -> Projection:
+    """The photo's camera, or another in its place, at width x height pixels, whose shape is that of its file."""
     full_width, full_height = photo.full_size or (width, height)
     # A pixel of the shrunk picture covers full / size pixels of the file, not always equally many both ways.
     aspect_x, aspect_y = scene.film.pixel_aspect
     aspect = aspect_x * full_width / width, aspect_y * full_height / height
-    return Projection.of(scene.cameras[photo.camera], width, height, aspect)
+    return Projection.of(camera or scene.cameras[photo.camera], width, height, aspect)
 
 
 def apply_object_masks(renderer: Renderer) -> None:

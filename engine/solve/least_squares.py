@@ -178,7 +178,7 @@ class _System:
             places = list(term.unknowns)
             found = self._with_slopes(term, x[places])
             residuals = np.asarray(found.values, np.float64)
-            slopes = found.slopes * self.step[places]  # type: ignore[operator]
+            slopes = found.slopes * self.step[places]
             weight = term.huber / np.maximum(np.abs(residuals), term.huber)
             weighted = slopes * weight[:, None]
             matrix[np.ix_(places, places)] += weighted.T @ slopes

@@ -26,12 +26,15 @@ _FAR = 1e5
 class Looker:
     """Makes pictures of a prepared renderer's scene.
 
-    A picture has four channels: the scene's linear radiance, and the share of the pixel that shows one of `objects`
-    [meshes that have triangles] bool. `shade`: without it the first three are 0, which costs a tenth.
+    A picture has five channels: the scene's linear radiance, the share of the pixel that shows one of `objects` [meshes
+    that have triangles] bool, and the share whose material is `known` [rows of the material bank] bool.
+    `background`: what lies behind is known, too. `shade`: without it the first three are 0, which costs a tenth.
     """
 
     renderer: Renderer
     objects: np.ndarray
+    known: np.ndarray
+    background: bool = True
     shade: bool = True
     counts: SampleCounts = COUNTS
     grid: int = 1
@@ -39,7 +42,7 @@ class Looker:
 
     @torch.no_grad()
     def look(self, projection: Projection, reduction: float = 1.0, reach: float = 0.0) -> Shown:
-        """The picture [H, W, 4] through a camera; `reduction`: by how much its photo was shrunk, see filter_weights.
+        """The picture [H, W, 5] through a camera; `reduction`: by how much its photo was shrunk, see filter_weights.
 
         What lies within `reach` pixels around surfaces is taken to move with them.
         """
@@ -48,15 +51,18 @@ class Looker:
         weights = filter_weights(film, grid, 0.0, reduction).to(renderer.device)
         world = renderer.world(environment_fixed=True) if self.shade else None
         owned = torch.from_numpy(self.objects.astype(np.float32)).to(renderer.device)
+        known = torch.from_numpy(self.known.astype(np.float32)).to(renderer.device)
         owner = torch.from_numpy(renderer.geometry.mesh_index).to(renderer.device)
         band = max(1, CELLS_AT_ONCE // ((projection.width + 2 * margin) * grid * grid) - 2 * margin)
         rows, depths, meshes = [], [], []
         for first in range(0, projection.height, band):
             last = min(first + band, projection.height)
             view = build_view(renderer.corners, projection, margin=margin, grid=grid, rows=(first, last))
-            cells = torch.zeros((view.height * view.width, 4), device=renderer.device)
+            cells = torch.zeros((view.height * view.width, 5), device=renderer.device)
             seen = owner[view.face]
             cells[view.cell, 3] = owned[seen.long()]
+            cells[view.cell, 4] = known[renderer.corners.material[view.face]]
+            cells[view.background, 4] = float(self.background)
             if world is not None:
                 surfaces = renderer.bank.surfaces(view, renderer.corners)
                 renderer.gather(view, surfaces, world, self.counts, self.seed * 1_000_003 + first)
@@ -64,17 +70,16 @@ class Looker:
                 if not film.transparent:
                     cells[view.background, :3] = renderer.background(view)
                 cells[:, :3] *= film.exposure
-            rows.append(apply_filter(cells.reshape(view.height, view.width, 4), weights, weights, grid))
-            depth, mesh = _nearest(view, seen, projection, margin, grid, _FAR * renderer.geometry.size)
-            depths.append(depth)
-            meshes.append(mesh)
-        pixels = torch.cat(rows).cpu().numpy().astype(np.float64)
-        depth, mesh = torch.cat(depths).cpu().numpy().astype(np.float64), torch.cat(meshes).cpu().numpy()
+            rows.append(apply_filter(cells.reshape(view.height, view.width, 5), weights, weights, grid))
+            nearer = _nearest(view, seen, projection, margin, grid, _FAR * renderer.geometry.size)
+            depths.append(nearer[0])
+            meshes.append(nearer[1])
+        pixels, depth, mesh = (torch.cat(part).cpu().numpy() for part in (rows, depths, meshes))
         if reach > 0 and (mesh >= 0).any():
             away, nearest = distance_transform_edt(mesh < 0, return_indices=True)
             near = away <= reach
             depth, mesh = (np.where(near, part[tuple(nearest)], part) for part in (depth, mesh))
-        return Shown(pixels, _points(projection, depth), mesh)
+        return Shown(pixels.astype(np.float64), _points(projection, depth.astype(np.float64)), mesh)
 
 
 def _nearest(

@@ -59,7 +59,7 @@ class PictureTerm:
     appearance: Mapping[int, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        height, width, channels = self.target.shape
+        _, width, channels = self.target.shape
         present = self.weight > 0
         render, photo = (_blurred(picture, present, self.blur) for picture in (self.shown.pixels, self.target))
         up, across = np.gradient(photo, axis=(0, 1))
@@ -124,8 +124,8 @@ class PictureTerm:
         return speed
 
     def _exposed(self, render: np.ndarray, photo: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-        """Factor and offset [C] that bring the render closest to the photo, and an orthonormal basis [n, 2] of what they
-        change, weighted, for each channel that has them."""
+        """Factor and offset [C] that bring the render closest to the photo, and for each channel that has them an
+        orthonormal basis [n, 2] of what they change, weighted."""
         factor, offset = np.ones(render.shape[1]), np.zeros(render.shape[1])
         bases: list[np.ndarray] = []
         if not self.gains:

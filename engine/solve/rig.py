@@ -110,8 +110,8 @@ class Rig:
         return camera
 
     def doubt(self, name: str, solution: Solution) -> dict[str, float]:
-        """Standard deviations of camera `name` in the units of an artist, 0 for what stayed fixed: "position" (metres,
-        along the worst axis), "rotation" (degrees), "lens" (mm; orthographic: scale in metres), "shift", "k1" … "k3"."""
+        """Standard deviations of camera `name` in an artist's units, see result.FittedCamera; 0 for what stayed fixed.
+        That of the position is along its worst axis."""
         places = self.places(name)
         x, deviations = solution.values, solution.deviations
         found = dict.fromkeys(("position", "rotation", "lens", "shift", "k1", "k2", "p1", "p2", "k3"), 0.0)

@@ -118,16 +118,16 @@ def test_rays_of_a_distorting_lens_meet_what_it_shows() -> None:
 def test_poses_move_what_is_seen_as_their_names_say() -> None:
     """A pivot 5 m ahead: sliding by a tenth moves it by a tenth of its depth, distance scales, turning leaves it."""
     matrix = np.eye(4)
-    pivot = np.array([0.5, -0.2, -5.0])
+    pivot, one, up = np.array([0.5, -0.2, -5.0]), np.array([1.0, 0.0, 0.0]), np.array([0.0, 1.0, 0.0])
 
     def seen(pose: list[float], point: np.ndarray) -> np.ndarray:
         return (np.linalg.inv(moved(matrix, pivot, np.array(pose))) @ np.append(point, 1.0))[:3]
 
-    np.testing.assert_allclose(seen([0, 0, 0, 0.1, 0, 0], pivot), pivot + [0.5, 0, 0], atol=1e-12)
+    np.testing.assert_allclose(seen([0, 0, 0, 0.1, 0, 0], pivot), pivot + 0.5 * one, atol=1e-12)
     np.testing.assert_allclose(seen([0, 0, 0, 0, 0, np.log(2)], pivot), pivot * 2, atol=1e-12)
     np.testing.assert_allclose(seen([0.3, 0.2, -0.1, 0, 0, 0], pivot), pivot, atol=1e-12)
-    quarter = seen([0, 0, np.pi / 2, 0, 0, 0], pivot + [1, 0, 0])
-    np.testing.assert_allclose(quarter, pivot + [0, 1, 0], atol=1e-12)
+    quarter = seen([0, 0, np.pi / 2, 0, 0, 0], pivot + one)
+    np.testing.assert_allclose(quarter, pivot + up, atol=1e-12)
 
 
 def test_a_shared_lens_is_one_set_of_numbers() -> None:
