@@ -189,8 +189,9 @@ class CameraFit:
         steps = np.array([self.rig.unknowns[place].step for place in own])
         positions = [places.index(place) for place in own]
         return [
-            sight.term(camera_of, whole[own], positions, steps, stage.level, stage.blur)
+            term
             for sight in self._sights_of(name)
+            for term in sight.terms(camera_of, whole[own], positions, steps, stage.level, stage.blur)
         ]
 
     def _widened(self, solution: Solution, places: Sequence[int]) -> Solution:
@@ -212,7 +213,7 @@ class CameraFit:
                 score = sight.overlap(camera, stage.level)
                 good, believed = good and score >= _GOOD_OVERLAP, believed and score >= _BELIEVED_OVERLAP
             else:
-                term = sight.term(lambda _: camera, np.zeros(0), [], np.zeros(0), stage.level, 1.0)
+                (term,) = sight.terms(lambda _: camera, np.zeros(0), [], np.zeros(0), stage.level, 1.0)
                 score = term.explained(np.zeros(0))
                 good, believed = good and score >= _GOOD, believed and score >= _BELIEVED
             scores.append(score)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import binary_erosion, distance_transform_edt
 
 from ..camera import Projection
 from ..render import CELLS_AT_ONCE, Renderer
@@ -20,6 +20,8 @@ from .pictures import Shown
 COUNTS = SampleCounts(light=2, environment=2, bsdf=2, bounces=1)
 # How far away what no surface hides is taken to be, in sizes of the scene.
 _FAR = 1e5
+# Cells of a picture in which outlines are looked for, from 2 x 2 to 4 x 4 a pixel.
+_OUTLINE_CELLS = 1_000_000
 
 
 @dataclass
@@ -53,7 +55,7 @@ class Looker:
         owned = torch.from_numpy(self.objects.astype(np.float32)).to(renderer.device)
         known = torch.from_numpy(self.known.astype(np.float32)).to(renderer.device)
         owner = torch.from_numpy(renderer.geometry.mesh_index).to(renderer.device)
-        band = max(1, CELLS_AT_ONCE // ((projection.width + 2 * margin) * grid * grid) - 2 * margin)
+        band = _band(projection, margin, grid)
         rows, depths, meshes = [], [], []
         for first in range(0, projection.height, band):
             last = min(first + band, projection.height)
@@ -81,17 +83,64 @@ class Looker:
             depth, mesh = (np.where(near, part[tuple(nearest)], part) for part in (depth, mesh))
         return Shown(pixels.astype(np.float64), _points(projection, depth.astype(np.float64)), mesh)
 
+    @torch.no_grad()
+    def outline(self, projection: Projection, reduction: float = 1.0) -> Shown:
+        """The share [H, W, 1] of each pixel that shows `objects`; everything moves with the nearest point of their rim.
+
+        On a round body the rim alone moves as the outline does: beside it the surface falls away steeply.
+        """
+        renderer, film = self.renderer, self.renderer.scene.film
+        margin = filter_reach(film)
+        height, width = projection.height, projection.width
+        grid = int(np.clip(round((_OUTLINE_CELLS / (height * width)) ** 0.5), 2, 4))
+        weights = filter_weights(film, grid, 0.0, reduction)
+        owned = torch.from_numpy(self.objects).to(renderer.device)
+        owner = torch.from_numpy(renderer.geometry.mesh_index).to(renderer.device)
+        band, inner = _band(projection, margin, grid), slice(margin * grid, -margin * grid or None)
+        rows, cells = [], []
+        for first in range(0, height, band):
+            last = min(first + band, height)
+            view = build_view(renderer.corners, projection, margin=margin, grid=grid, rows=(first, last))
+            seen = owner[view.face]
+            shown = owned[seen.long()]
+            found = torch.zeros((view.height * view.width, 3), device=renderer.device)
+            found[view.cell] = torch.stack([shown.float(), _depth(view, projection), seen.float()], dim=1)
+            found = found.reshape(view.height, view.width, 3).cpu()
+            rows.append(apply_filter(found[..., :1], weights, weights, grid))
+            cells.append(found[inner, inner].numpy())
+        covered, depth, mesh = np.moveaxis(np.concatenate(cells), -1, 0)
+        inside = covered > 0.5
+        rim = inside & ~binary_erosion(inside, border_value=1)
+        middle = grid // 2
+        if rim.any():
+            nearest = distance_transform_edt(~rim, return_distances=False, return_indices=True)
+            place = tuple(part[middle::grid, middle::grid] for part in nearest)
+            depth, mesh = depth[place], mesh[place]
+        else:
+            depth = np.full((height, width), _FAR * renderer.geometry.size)
+            mesh = np.full((height, width), -1.0)
+        points = _points(projection, depth.astype(np.float64))
+        return Shown(torch.cat(rows).numpy().astype(np.float64), points, mesh.astype(np.int32))
+
+
+def _depth(view: View, projection: Projection) -> torch.Tensor:
+    """Depth [P] of the covered cells along the view axis."""
+    matrix = torch.tensor(projection.camera.matrix, dtype=torch.float32, device=view.position.device)
+    return (matrix[:3, 3] - view.position) @ matrix[:3, 2]
+
+
+def _band(projection: Projection, margin: int, grid: int) -> int:
+    """Rows of pixels that are rendered at a time."""
+    return max(1, CELLS_AT_ONCE // ((projection.width + 2 * margin) * grid * grid) - 2 * margin)
+
 
 def _nearest(
     view: View, seen: torch.Tensor, projection: Projection, margin: int, grid: int, far: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Depth along the view axis [H, W] and mesh [H, W] of the nearest surface in each pixel or one beside it."""
-    camera = projection.camera.matrix
-    axis = torch.tensor(-camera[:3, 2], dtype=torch.float32, device=view.position.device)
-    place = torch.tensor(camera[:3, 3], dtype=torch.float32, device=view.position.device)
     depth = torch.full((view.height * view.width,), far, device=view.position.device)
     mesh = torch.full((view.height * view.width,), -1, dtype=torch.int32, device=view.position.device)
-    depth[view.cell] = ((view.position - place) @ axis).clamp(max=far)
+    depth[view.cell] = _depth(view, projection).clamp(max=far)
     mesh[view.cell] = seen.to(torch.int32)
     around = 3 * grid if margin else grid
     # the largest of the negated depths, and where it lies

@@ -22,6 +22,9 @@ from .pictures import PictureTerm, Shown
 # A mask tells where the outline is to a pixel or so; where the inside is known, that tells more.
 _MASK_WEIGHT, _MASK_BESIDE_COLOUR = 1.0, 0.2
 
+# Less than this share of a mask shows a known material: its colours are left alone.
+_LEAST_KNOWN = 0.02
+
 
 @dataclass
 class Clues:
@@ -81,6 +84,10 @@ class Sight:
             shown.pixels[..., :3] = self._domain(linear).double().numpy()
         return shown
 
+    def outline(self, camera: Camera, number: int) -> Shown:
+        """The share [H, W, 1] of each pixel that shows the objects."""
+        return self.looker.outline(self.projection(camera, number), self.pyramid.level(number).reduction)
+
     def pictures(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """The photo [H, W, 3] in the domain of comparison and its mask [H, W] at a level."""
         level = self.pyramid.level(number)
@@ -93,7 +100,7 @@ class Sight:
         """The photo's mask [H, W] from 0 to 1."""
         return (level.weight.cpu().double().numpy() / max(self.photo.weight, 1e-12)).clip(0, 1)
 
-    def term(
+    def terms(
         self,
         camera_of: Callable[[np.ndarray], Camera],
         at: np.ndarray,
@@ -101,28 +108,41 @@ class Sight:
         steps: np.ndarray,
         number: int,
         blur: float,
-    ) -> PictureTerm:
-        """The photo at a level against the scene through `camera_of(values)`, rendered for the values `at`."""
-        shown = self.shown(camera_of(at), number, 2.0 + 3.0 * blur)
+    ) -> list[PictureTerm]:
+        """The photo at a level against the scene through `camera_of(values)`, rendered for the values `at`: by its
+        colours, by its mask, or by both."""
         photo, mask = self.pictures(number)
-        weight = np.zeros((*mask.shape, 4))
-        weight[..., :3] = (mask * shown.pixels[..., 4])[..., None] if self.shaded else 0.0
-        if self.masked:
-            weight[..., 3] = _MASK_BESIDE_COLOUR if weight[..., :3].any() else _MASK_WEIGHT
-        weight *= self.photo.weight
-        target = np.concatenate([photo, mask[..., None]], axis=-1)
-        compared = replace(shown, pixels=shown.pixels[..., :4])
+        reach = 2.0 + 3.0 * blur
 
         def move(values: np.ndarray, points: np.ndarray, mesh: np.ndarray) -> np.ndarray:
             return self.projection(camera_of(values), number).project(points)[..., :2]
 
-        return PictureTerm(
-            unknowns, compared, at, target, weight, move, steps, blur=blur, gains=self.clues.gains and self.shaded
-        )
+        compared = []
+        if self.shaded:
+            shown = self.shown(camera_of(at), number, reach)
+            weight = np.repeat((mask * shown.pixels[..., 4])[..., None], 3, axis=-1)
+            compared.append((shown, slice(0, 3), photo, weight, self.clues.gains))
+        if self.masked:
+            weight = np.full((*mask.shape, 1), _MASK_BESIDE_COLOUR if self.shaded else _MASK_WEIGHT)
+            compared.append((self.outline(camera_of(at), number), slice(0, 1), mask[..., None], weight, False))
+        return [
+            PictureTerm(
+                unknowns,
+                replace(shown, pixels=shown.pixels[..., channels]),
+                at,
+                target,
+                weight * self.photo.weight,
+                move,
+                steps,
+                blur=blur,
+                gains=gains,
+            )
+            for shown, channels, target, weight, gains in compared
+        ]
 
     def overlap(self, camera: Camera, number: int) -> float:
         """Intersection over union of mask and outline of the objects through a camera."""
-        outline = self.shown(camera, number).pixels[..., 3]
+        outline = self.outline(camera, number).pixels[..., 0]
         mask = self.mask(self.pyramid.level(number))
         return float(np.minimum(outline, mask).sum() / max(float(np.maximum(outline, mask).sum()), 1e-9))
 
@@ -134,8 +154,7 @@ class Sight:
         fitted = [bool(set(mesh.material_names) & set(self.clues.fitted)) for mesh in self._meshes]
         choices = [np.array(fitted), np.ones(len(names), bool)]
         choices += [np.array([other == name for other in names]) for name in dict.fromkeys(names)]
-        shade, best = self.looker.shade, -1.0
-        self.looker.shade = False
+        best = -1.0
         for objects in choices:
             if not objects.any():
                 continue
@@ -145,7 +164,9 @@ class Sight:
                 best = found
             else:
                 self.looker.objects = before
-        self.looker.shade = shade
+        shown, mask = self.shown(camera, number).pixels, self.mask(self.pyramid.level(number))
+        inside = float((mask * shown[..., 4]).sum())
+        self.looker.shade = self.looker.shade and inside > _LEAST_KNOWN * float(mask.sum())
 
     def _domain(self, linear: torch.Tensor) -> torch.Tensor:
         if self.photo.domain == "linear":
