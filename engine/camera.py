@@ -67,7 +67,7 @@ class Projection:
         return np.stack([x, y, depth], axis=-1)
 
     def slopes(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Camera-space X and Y at depth 1 of the rays through places in the picture (of one shape if the lens distorts)."""
+        """X and Y in camera space at depth 1 of rays through the picture; of one shape if the lens distorts."""
         across = (x - self.width / 2 + self.offset[0]) / self.focal[0]
         up = (y - self.height / 2 + self.offset[1]) / self.focal[1]
         return (across, up) if self.camera.distortion is None else undistort(across, up, self.camera.distortion)

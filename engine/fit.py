@@ -36,7 +36,7 @@ from .render import Renderer, resolve_device
 from .result import CAMERA_TARGETS, SCENE_TARGETS, FitResult, FitSettings, Progress
 from .scene import Scene
 from .shading.gather import SampleCounts
-from .solve.cameras import CameraFit
+from .solve.cameras import CameraFit, straightened
 from .stages import Stage, plan_stages
 
 # Light samples a pixel: for each light with a size, for an environment image, by the BSDF; reflections followed.
@@ -83,8 +83,8 @@ def fit(
             cancelled = True
             cameras.finish(stopped=True)
         warnings += cameras.warnings
-        cameras.undistort_photos()
         scene = cameras.scene
+    scene = straightened(scene)
     run = FitRun(scene, settings, run_dir, transform)
     run.cameras, run.watch = cameras, watch
     run.steps_before = cameras.steps_planned if cameras is not None else 0

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -135,7 +136,13 @@ def _pictures(run: FitRun, result: FitResult, samples: int) -> None:
     for index, photo in enumerate(run.scene.photos):
         level = run.photos[index].level(0)
         projections = (
-            photo_projection(start, photo, level.projection.width, level.projection.height),
+            photo_projection(
+                start,
+                photo,
+                level.projection.width,
+                level.projection.height,
+                replace(start.cameras[photo.camera], distortion=None),
+            ),
             level.projection,
         )
         gain = run.parameters.photo_gain(index).detach()

@@ -58,7 +58,15 @@ def resolve_targets(scene: Scene, targets: Iterable[Target]) -> tuple[list[Targe
                 Target("lights", name if name in lights else objects.get(name) or _known("light", target, lights))
             ] = None
         elif target.kind in CAMERA_TARGETS:
-            found.update((Target(target.kind, name), None) for name in _cameras(scene, target))
+            for name in _cameras(scene, target):
+                camera = scene.cameras[name]
+                obstacle = camera.pose_obstacle if target.kind == "camera" else camera.lens_obstacle
+                if obstacle and target.datablock is not None:
+                    raise SceneError(obstacle)
+                if obstacle:
+                    warnings[obstacle] = None
+                else:
+                    found[Target(target.kind, name)] = None
         else:
             found[target] = None
     if not found:

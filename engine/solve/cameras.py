@@ -270,19 +270,6 @@ class CameraFit:
         self.warnings += [f"{words[0].upper()}{words[1:]}." for words in weak]
         self.scene = replace(self.start, cameras=cameras)
 
-    def undistort_photos(self) -> None:
-        """Photos and cameras of `scene` without distortion: the rest of the fit, as Blender, knows none."""
-        cameras = dict(self.scene.cameras)
-        for sight in self.sights.values():
-            photo, camera = sight.photo, self.scene.cameras[sight.photo.camera]
-            if camera.distortion is None:
-                continue
-            assert photo.pixels is not None
-            height, width = photo.pixels.shape[:2]
-            undistort_photo(photo, photo_projection(self.scene, photo, width, height, camera))
-            cameras[photo.camera] = replace(camera, distortion=None)
-        self.scene = replace(self.scene, cameras=cameras)
-
     def _fitted(self, name: str, kinds: list[str], camera: Camera) -> FittedCamera:
         sight = self._sights_of(name)[0]
         shown = sight.shown(self.start.cameras[name], 0, 0.0)
@@ -333,3 +320,18 @@ class CameraFit:
         self.doubts, self.weak = state["doubts"], state["weak"]
         for name, matrix in state["starts"].items():
             self.rig.cameras[name] = replace(self.rig.cameras[name], matrix=np.array(matrix))
+
+
+def straightened(scene: Scene) -> Scene:
+    """The scene with photos (changed in place) and cameras without distortion: the rest of a fit knows none, as Blender
+    does not."""
+    cameras = dict(scene.cameras)
+    for photo in scene.photos:
+        camera = scene.cameras[photo.camera]
+        if camera.distortion is None:
+            continue
+        assert photo.pixels is not None, "load_photo first"
+        height, width = photo.pixels.shape[:2]
+        undistort_photo(photo, photo_projection(scene, photo, width, height, camera))
+        cameras[photo.camera] = replace(camera, distortion=None)
+    return replace(scene, cameras=cameras)

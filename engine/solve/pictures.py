@@ -121,7 +121,7 @@ class PictureTerm:
             nudge[k] = _NUDGE * step
             ends = [self.move(self.at + sign * nudge, self._points, self._mesh) for sign in (1, -1)]
             speed[k] = (ends[0] - ends[1]) / (2 * nudge[k])
-        return speed
+        return np.nan_to_num(speed, nan=0.0, posinf=0.0, neginf=0.0)
 
     def _exposed(self, render: np.ndarray, photo: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
         """Factor and offset [C] that bring the render closest to the photo, and for each channel that has them an
@@ -157,8 +157,9 @@ def _blurred(picture: np.ndarray, present: np.ndarray, blur: float) -> np.ndarra
 def _sample(picture: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Bilinear lookup of [H, W, C] at places [n, 2] (x, y), pixel centres at + 0.5; the border goes on outside."""
     height, width, channels = picture.shape
-    x = np.clip(np.nan_to_num(places[:, 0]) - 0.5, 0, width - 1)
-    y = np.clip(np.nan_to_num(places[:, 1]) - 0.5, 0, height - 1)
+    places = np.nan_to_num(places, nan=-1.0)
+    x = np.clip(places[:, 0] - 0.5, 0, width - 1)
+    y = np.clip(places[:, 1] - 0.5, 0, height - 1)
     left, low = np.minimum(x.astype(int), width - 2), np.minimum(y.astype(int), height - 2)
     a, b = (x - left)[:, None], (y - low)[:, None]
     flat = picture.reshape(-1, channels)

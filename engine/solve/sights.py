@@ -30,7 +30,7 @@ _LEAST_KNOWN = 0.02
 class Clues:
     """What of a scene is known while cameras are looked for."""
 
-    known: np.ndarray  # [rows of the material bank] bool: materials that are not fitted
+    known: np.ndarray  # [rows of the material bank] bool: materials that are seen and not fitted
     gains: bool  # light or exposure is fitted: brightness and contrast of a photo say nothing
     background: bool  # what lies behind the meshes is part of the scene
     fitted: list[str]  # materials that are fitted
@@ -42,6 +42,7 @@ class Clues:
         kinds = {target.kind for target in targets}
         light = bool(kinds & {"lights", "world", "world_strength", "exposure", "white_balance"})
         known = np.array([material.name not in fitted for material in renderer.bank.materials])
+        known &= np.isin(np.arange(len(known)), renderer.geometry.material)
         background = not (kinds & {"world", "world_strength"}) and not scene.film.transparent
         return cls(known, light, background, sorted(fitted))
 
@@ -115,7 +116,8 @@ class Sight:
         reach = 2.0 + 3.0 * blur
 
         def move(values: np.ndarray, points: np.ndarray, mesh: np.ndarray) -> np.ndarray:
-            return self.projection(camera_of(values), number).project(points)[..., :2]
+            places = self.projection(camera_of(values), number).project(points)
+            return np.where(places[:, 2:] > 0, places[:, :2], np.nan)
 
         compared = []
         if self.shaded:
