@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shader nodes -> one opaque Principled BSDF: Diffuse, Glossy and Emission, mixed and added.
+"""Shader nodes -> one Principled BSDF: Diffuse, Glossy, Transparent and Emission, mixed and added.
 
-Exact are Diffuse (Principled without specular), sums with emission, and mixtures of shaders that do not reflect. A
-mixture of others gets mixed parameters, which is named.
+Exact are Diffuse (Principled without specular), sums with emission, mixtures with Transparent, and mixtures of shaders
+that do not reflect. A mixture of others gets mixed parameters, which is named.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ SOCKETS = {
     "Specular Tint": ("specular_tint", 3),
     "Emission Color": ("emission_color", 3),
     "Emission Strength": ("emission_strength", 1),
+    "Alpha": ("alpha", 1),
 }
 # inputs outside the model: neutral value and what happens instead
 _UNMODELLED = {
-    "Alpha": (1.0, "the surface is treated as opaque"),
     "Diffuse Roughness": (0.0, "treated as 0 (Lambert)"),
     "Subsurface Weight": (0.0, "treated as diffuse of the same base colour"),
     "Transmission Weight": (0.0, "the surface is treated as opaque"),
@@ -46,7 +46,7 @@ _TRANSPARENT = "ShaderNodeBsdfTransparent"
 # what Schlick's curve adds at the angle of Principled's edge tint, whose cosine is 1/7
 _EDGE = (6 / 7) ** 5
 _REFLECTION = ("roughness", "ior", "specular_tint")  # fields that only matter where something reflects
-_MIXED = ("base_color", "metallic", "specular_level", *_REFLECTION)
+_MIXED = ("alpha", "base_color", "metallic", "specular_level", *_REFLECTION)
 
 
 class _ApartError(Exception):
@@ -87,6 +87,8 @@ class ShaderReader:
             return self._emission(shader, force)
         if kind in _GLOSSY:
             return self._glossy(shader, force)
+        if kind == _TRANSPARENT:
+            return self._transparent(shader)
         if kind in {"ShaderNodeMixShader", "ShaderNodeAddShader"}:
             return self._compound(shader, force)
         return None
@@ -153,17 +155,30 @@ class ShaderReader:
         )
         return result
 
+    def _transparent(self, shader: Source) -> Material:
+        """A Transparent BSDF: a surface of which nothing is seen."""
+        if constant(shader.input("Color")) not in {(1.0, 1.0, 1.0), (1.0, 1.0, 1.0, 1.0)}:
+            self._notes.approximated(self._owner, f"{shader.described} is treated as white: it does not tint")
+        result = plain(self._name, (0.0, 0.0, 0.0))
+        result.alpha = scalar(0.0)
+        return result
+
     def _compound(self, shader: Source, force: bool) -> Material | None:
         """A Mix or Add Shader of two shaders that are known."""
         assert shader.node is not None
         mixes = shader.node.bl_idname == "ShaderNodeMixShader"
         first, second = (follow(socket, shader.groups) for socket in shader.node.inputs if socket.type == "SHADER")
-        for left_out, kept in ((first, second), (second, first)):
-            if left_out.node is not None and left_out.node.bl_idname != _TRANSPARENT:
+        for left_out, kept, share in ((first, second, np.multiply), (second, first, _the_rest)):
+            transparent = left_out.node is not None and left_out.node.bl_idname == _TRANSPARENT
+            if left_out.node is not None and not transparent:
                 continue
             result = self._read(kept, force)
-            if result is not None:
-                what = "an input without a shader" if left_out.node is None else left_out.described
+            if result is not None and transparent and mixes:
+                self._transparent(left_out)
+                factor = self._inputs.socket(shader, shader.node.inputs[0].name, 1, force)
+                result.alpha = self._combined("Alpha", share, result.alpha, factor)
+            elif result is not None:
+                what = left_out.described if transparent else "an input without a shader"
                 self._notes.approximated(self._owner, f"{shader.described}: {what} is left out, the surface is opaque")
             return result
         if mixes and self._is_varnish(shader, first, second):
@@ -247,6 +262,10 @@ class ShaderReader:
         if result is None:
             raise _ApartError
         return result
+
+
+def _the_rest(alpha: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    return alpha * (1 - np.clip(factor, 0, 1))
 
 
 def _edge_tint(reflectance: np.ndarray) -> np.ndarray:

@@ -61,4 +61,5 @@ def read_film(scene: bpy.types.Scene, notes: Notes) -> Film:
         film.filter = cycles.pixel_filter_type
         film.filter_width = float(cycles.filter_width)
         film.exposure = float(cycles.film_exposure)
+        film.transparent_bounces = int(cycles.transparent_max_bounces)
     return film

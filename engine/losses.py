@@ -19,7 +19,10 @@ PRIOR_SHARE = 0.4
 NEAR, WIDE = 0.002, 0.03
 # Base colours (as stored, 0..1) that differ by this much probably belong to different substances.
 SAME_SUBSTANCE = 0.06
-WEIGHTS = {"base_color": 0.015, "roughness": 0.02, "metallic": 0.02, "normal": 0.01, "emission": 0.004}
+# A difference of this much in base colour is an edge that the photos show, and is left alone the more it exceeds it:
+# smoothness that pulls at edges blurs them.
+EDGE = 0.15
+WEIGHTS = {"base_color": 0.03, "roughness": 0.02, "metallic": 0.02, "normal": 0.01, "emission": 0.004}
 # A normal map holds relief, not form: its normals are the mesh's on the mean.
 FLAT = 0.01
 # Substances are metals or they are not; values between are edges, dirt and rust.
@@ -67,14 +70,15 @@ def material_prior(
         values = sample_texture(bundle.data, both, bundle.texture.extension, bundle.texture.interpolation)
         value_here, value_there = values.split(count)
         difference = (value_here - value_there).abs() * compared[:, None]
-        alike = torch.ones(count, device=uv.device)
+        alike, no_edge = torch.ones(count, device=uv.device), near.float()
         if "base_color" in bundle.channels:
             first, last = bundle.channels["base_color"]
             apart = difference[:, first:last].detach().square().sum(1)
             alike = torch.exp(-apart / (2 * SAME_SUBSTANCE**2))
+            no_edge = near * torch.exp(-apart / (2 * EDGE**2))
+        kept = {"roughness": alike, "metallic": alike, "base_color": no_edge}
         for target, (first, last) in bundle.channels.items():
-            value = difference[:, first:last].mean(1)
-            value = value * (alike if target in ("roughness", "metallic") else near)
+            value = difference[:, first:last].mean(1) * kept.get(target, near)
             total = total + WEIGHTS[target] * value.sum() / count
         if "normal" in bundle.channels:
             tilt = 2.0 * value_here[:, slice(*bundle.channels["normal"])][:, :2] - 1.0

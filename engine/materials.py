@@ -102,7 +102,9 @@ class MaterialBank:
 
     def texture_uv(self, texture: Texture, view: View, geometry: DeviceGeometry, part: slice) -> torch.Tensor:
         """Lookup coordinates [n, 2] of a texture, mapping included, for a slice of a view's pixels."""
-        uv = geometry.uv(view, self.uv_slot(texture), part)
+        return self._mapped(texture, geometry.uv(view, self.uv_slot(texture), part))
+
+    def _mapped(self, texture: Texture, uv: torch.Tensor) -> torch.Tensor:
         matrix = np.asarray(texture.uv_matrix, np.float32)
         if not np.array_equal(matrix, np.eye(2, 3, dtype=np.float32)):
             affine = torch.from_numpy(matrix).to(self.device)
@@ -236,6 +238,17 @@ class MaterialBank:
         if self.encodings[texture.image] == "sRGB":
             value = srgb_decode(value)
         return value if texture.channel is None else value[:, texture.channel : texture.channel + 1]
+
+    def alpha(self, geometry: DeviceGeometry, row: int, face: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """Alpha [N] of a material at points of triangles `face` [N] with corner `weights` [N, 3]."""
+        socket = self.materials[row].alpha
+        if socket.texture is None:
+            return self._constant(socket, 1).expand(len(face), 1)[:, 0].clamp(0.0, 1.0)
+        uv = self._mapped(socket.texture, geometry.uv_at(self.uv_slot(socket.texture), face, weights))
+        value = self._lookup(socket.texture, uv)
+        if value.shape[1] == 3:
+            value = value @ torch.tensor(LUMINANCE, device=self.device)[:, None]
+        return value[:, 0].clamp(0.0, 1.0)
 
     def table(self) -> MaterialArrays:
         """Materials as indirect light needs them for surfaces that rays meet."""

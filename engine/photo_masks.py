@@ -58,7 +58,6 @@ def object_coverage(renderer: Renderer, projection: Projection, name: str) -> np
         for first in range(0, projection.height, band):
             last = min(first + band, projection.height)
             view = build_view(renderer.corners, projection, margin=margin, grid=_GRID, rows=(first, last))
-            cells = torch.zeros(view.height * view.width, device=renderer.device)
-            cells[view.cell] = of_face[view.face]
-            rows.append(apply_filter(cells.reshape(view.height, view.width, 1), weights, weights, _GRID)[..., 0])
+            cells = view.composite(of_face[view.face][:, None], None)
+            rows.append(apply_filter(cells, weights, weights, _GRID)[..., 0])
     return torch.cat(rows).clamp(0, 1).cpu().numpy()

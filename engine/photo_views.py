@@ -190,10 +190,8 @@ def predict(
     view = cached.view
     surfaces = renderer.bank.surfaces(view, renderer.corners)
     covered = renderer.radiance(view, surfaces, light_color, environment)
-    cells = torch.zeros((view.height * view.width, 3), device=renderer.device)
-    cells = cells.index_copy(0, view.cell, covered)
+    behind = None
     if not film.transparent and len(view.background):
         behind = sample_texture(environment.contiguous(), cached.background_uv, "REPEAT", "Linear")
-        cells = cells.index_copy(0, view.background, behind)
-    image = apply_filter(cells.reshape(view.height, view.width, 3), cached.across, cached.up, 1)
+    image = apply_filter(view.composite(covered, behind), cached.across, cached.up, 1)
     return image * film.exposure

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from .shading.lobes import lobe_weights
 from .shading.paths import World
 from .shading.samples import Samples
 from .shading.shade import shade
+from .transparency import Transparency, TransparentTracer, is_transparent
 from .view import DeviceGeometry, View, apply_filter, build_view, filter_reach, filter_weights
 
 # Cells that are rendered at a time: bounds memory at about 28 bytes times the samples of a pixel each.
@@ -67,6 +69,12 @@ class Renderer:
         self.bank = MaterialBank.of(scene, self.geometry)
         bump = np.array([material.bump_correction for material in self.bank.materials], np.float32)
         self.corners = DeviceGeometry(self.geometry, bump)
+        rows = [row for row, material in enumerate(self.bank.materials) if is_transparent(material)]
+        if set(rows) & set(np.unique(self.geometry.material).tolist()):
+            epsilon, most = self.geometry.arrays.epsilon, scene.film.transparent_bounces
+            alpha = partial(self.bank.alpha, self.corners)
+            transparency = Transparency(self.corners.material, rows, alpha, epsilon, most)
+            self.geometry.rays = TransparentTracer(self.geometry.rays, transparency)
         self.lights = light_arrays(scene.lights, device)
         self.light_color = light_colors(scene.lights, device)
         self.environment = world_image(scene, device)
@@ -153,11 +161,7 @@ class Renderer:
 
     def cells(self, view: View, covered: torch.Tensor, transparent: bool) -> torch.Tensor:
         """Covered radiance and background put together: [H, W, 4] with premultiplied alpha."""
-        image = torch.zeros((view.height * view.width, 4), device=self.device)
-        image = image.index_copy(0, view.cell, F_pad_alpha(covered))
-        if not transparent:
-            image = image.index_copy(0, view.background, F_pad_alpha(self.background(view)))
-        return image.reshape(view.height, view.width, 4)
+        return view.composite(F_pad_alpha(covered), None if transparent else F_pad_alpha(self.background(view)))
 
 
 def F_pad_alpha(rgb: torch.Tensor) -> torch.Tensor:

@@ -91,7 +91,7 @@ class NormalMap:
 
 @dataclass
 class Material:
-    """The opaque Principled BSDF. Defaults are Blender's."""
+    """The Principled BSDF without transmission. Defaults are Blender's."""
 
     name: str
     base_color: Socket = field(default_factory=lambda: colour(0.8, 0.8, 0.8))
@@ -102,6 +102,7 @@ class Material:
     specular_tint: Socket = field(default_factory=lambda: colour(1.0, 1.0, 1.0))
     emission_color: Socket = field(default_factory=lambda: colour(1.0, 1.0, 1.0))
     emission_strength: Socket = field(default_factory=lambda: scalar(0.0))
+    alpha: Socket = field(default_factory=lambda: scalar(1.0))  # what is not the surface's is what lies behind it
     anisotropic: float = 0.0  # constant, as is its rotation, in turns
     anisotropic_rotation: float = 0.0
     tangent: Literal["UV", "RADIAL_X", "RADIAL_Y", "RADIAL_Z"] = "RADIAL_Z"  # what the grain follows, see Mesh.grain
@@ -248,6 +249,7 @@ class Film:
     filter_width: float = 1.5
     exposure: float = 1.0  # cycles.film_exposure, multiplies radiance
     transparent: bool = False
+    transparent_bounces: int = 8  # transparent surfaces that a ray may cross
 
 
 @dataclass

@@ -23,6 +23,7 @@ from .scene import Film
 from .shading.draw import Hits
 from .shading.samples import Samples
 from .shading.shade import PixelFrames
+from .transparency import TransparentTracer, sightlines
 from .view_kernels import camera_rays, surface_points
 
 
@@ -44,6 +45,22 @@ class View:
     tangent: torch.Tensor  # [P, 4] interpolated tangents and bitangent sign
     frames: PixelFrames
     samples: Samples | None = None
+    # where surfaces let light through, a cell may appear several times: the share of it that each has
+    weight: torch.Tensor | None = None  # [P]
+    background_weight: torch.Tensor | None = None  # [B]
+
+    def composite(self, covered: torch.Tensor, behind: torch.Tensor | None) -> torch.Tensor:
+        """Values of the surfaces [P, C] and of the background [B, C] put together: [H, W, C]; None leaves it 0."""
+        image = torch.zeros((self.height * self.width, covered.shape[1]), device=covered.device)
+        if self.weight is None or self.background_weight is None:
+            image = image.index_copy(0, self.cell, covered)
+            if behind is not None:
+                image = image.index_copy(0, self.background, behind)
+        else:
+            image = image.index_add(0, self.cell, covered * self.weight[:, None])
+            if behind is not None:
+                image = image.index_add(0, self.background, behind * self.background_weight[:, None])
+        return image.reshape(self.height, self.width, -1)
 
     def hits(self) -> Hits:
         """Kernel arrays of the surface points."""
@@ -73,7 +90,11 @@ class DeviceGeometry:
 
     def uv(self, view: View, slot: int, part: slice) -> torch.Tensor:
         """Texture coordinates [n, 2] of a slice of a view's pixels."""
-        return _interpolate(self.uvs[slot], view.face[part], view.barycentric[part])
+        return self.uv_at(slot, view.face[part], view.barycentric[part])
+
+    def uv_at(self, slot: int, face: torch.Tensor, barycentric: torch.Tensor) -> torch.Tensor:
+        """Texture coordinates [n, 2] at points of triangles `face` [n] with corner weights `barycentric` [n, 3]."""
+        return _interpolate(self.uvs[slot], face, barycentric)
 
     def grain_at(self, view: View) -> torch.Tensor | None:
         """Tangents [P, 3] that the grain follows at a view's pixels, of any length; None where no mesh has any."""
@@ -196,7 +217,12 @@ def build_view(
     if wanted is not None:
         cells = cells[wanted.reshape(-1)]
     rays = camera_rays(projection, x, y, cells)
-    met = geometry.rays.intersect(rays)
+    weight = None
+    if isinstance(geometry.rays, TransparentTracer):
+        lines = sightlines(geometry.rays, rays, cells)
+        rays, met, cells, weight = lines.rays, lines.met, lines.cell, lines.weight
+    else:
+        met = geometry.rays.intersect(rays)
 
     hit = torch.nonzero(met.face >= 0)[:, 0]
     missed = torch.nonzero(met.face < 0)[:, 0]
@@ -222,6 +248,8 @@ def build_view(
         raw_normal=points["raw_normal"],
         tangent=points["tangent"],
         frames=PixelFrames(points["smooth"], points["geometric"], points["view"], bump),
+        weight=None if weight is None else weight[hit],
+        background_weight=None if weight is None else weight[missed],
     )
 
 

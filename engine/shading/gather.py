@@ -16,6 +16,7 @@ import warp as wp
 
 from ..ops.launch import launch
 from ..rays import HitArrays, RayHits, RayTracer
+from ..transparency import shadowed
 from .draw import Hits, ProposalArrays, Proposals, draw_bsdf_kernel, draw_direct_kernel, light_tries
 from .environment import density_at, equirectangular_uv, lookup_uv
 from .indirect import reflected_light
@@ -184,7 +185,7 @@ def gather(
         shadow = by_light.first(count * direct)
         drawn = [direct, counts.light, counts.environment]
         launch(draw_direct_kernel, count, [first, world, *seen, *drawn, counts.bsdf, shadow.arrays()], device)
-        occluded = wp.from_torch(tracer.occluded(shadow.rays))
+        occluded = wp.from_torch(shadowed(tracer, shadow.rays, shadow.value))
         launch(_store_direct_kernel, count, [first, world, *drawn, shadow.arrays(), occluded, samples], device)
 
         onward = by_bsdf.first(count * counts.bsdf)

@@ -14,6 +14,7 @@ import warp as wp
 
 from ..ops.launch import launch
 from ..rays import RayArrays, Rays, RayTracer
+from ..transparency import shadowed
 from .bsdf import Lobes, Tables, lobes_of
 from .coat import Layers, coat_lobe, layers_of, sheen_lobe
 from .draw import REACH
@@ -309,7 +310,7 @@ def reflected_light(
         wave = Wave.empty(count, face.device)
         inputs = [world, paths.arrays(), streams, seed, bounce, wave.arrays(), out]
         launch(_reflect_kernel, count, inputs, device)
-        occluded = tracer.occluded(wave.shadow)
+        occluded = shadowed(tracer, wave.shadow, wave.carried)
         # Where a path ends only what glows can shine: without any there is no need to know what was met.
         ends = bounce + 1 == bounces and not world.materials.glowing
         hits = None if ends else tracer.intersect(wave.onward)

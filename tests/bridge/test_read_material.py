@@ -97,7 +97,6 @@ def test_textures_in_packed_channels_and_a_normal_map() -> None:
 @pytest.mark.parametrize(
     ("socket", "value"),
     [
-        ("Alpha", 0.5),
         ("Subsurface Weight", 0.3),
         ("Transmission Weight", 1.0),
         ("Diffuse Roughness", 0.5),

@@ -160,7 +160,7 @@ def add_light(
 def add_image(name: str, values: np.ndarray, colorspace: str, *, is_float: bool = False) -> bpy.types.Image:
     """A packed image of ``values`` [H, W, 1, 3 or 4], row 0 at the bottom: stored values, encoded for sRGB."""
     height, width, channels = values.shape
-    image = bpy.data.images.new(name, width, height, alpha=False, float_buffer=is_float)
+    image = bpy.data.images.new(name, width, height, alpha=channels == 4, float_buffer=is_float)
     image.colorspace_settings.name = colorspace
     pixels = np.ones((height, width, 4), np.float32)
     pixels[..., : max(channels, 3)] = values if channels > 1 else np.repeat(values, 3, axis=-1)
@@ -246,6 +246,7 @@ _SOCKETS = {
     "sheen_weight": "Sheen Weight",
     "sheen_roughness": "Sheen Roughness",
     "sheen_tint": "Sheen Tint",
+    "alpha": "Alpha",
 }
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from .build import encode_srgb
 from .catalogue import DIRECT, FULL, LAYERED, Case
+from .catalogue_alpha import ALPHA
 from .cycles import render_cycles
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "forward"
@@ -64,7 +65,11 @@ def load_reference(name: str) -> np.ndarray:
 def main(names: list[str]) -> None:
     """Render and store the named pictures, all by default."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for cases, direct_only, size in ((DIRECT, True, SIZE), (LAYERED, True, SMALL), (FULL, False, SIZE)):
+    for cases, direct_only, size in (
+        (DIRECT, True, SIZE),
+        (LAYERED | ALPHA, True, SMALL),
+        (FULL, False, SIZE),
+    ):
         for name, case in cases.items():
             if names and name not in names:
                 continue
