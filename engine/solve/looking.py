@@ -60,20 +60,20 @@ class Looker:
         for first in range(0, projection.height, band):
             last = min(first + band, projection.height)
             view = build_view(renderer.corners, projection, margin=margin, grid=grid, rows=(first, last))
-            cells = torch.zeros((view.height * view.width, 5), device=renderer.device)
             seen = owner[view.face]
-            cells[view.cell, 3] = owned[seen.long()]
-            cells[view.cell, 4] = known[renderer.corners.material[view.face]]
-            cells[view.background, 4] = float(self.background)
+            covered = torch.zeros((len(seen), 5), device=renderer.device)
+            behind = torch.zeros((len(view.background), 5), device=renderer.device)
+            covered[:, 3], covered[:, 4] = owned[seen.long()], known[renderer.corners.material[view.face]]
+            behind[:, 4] = float(self.background)
             if world is not None:
                 surfaces = renderer.bank.surfaces(view, renderer.corners)
                 renderer.gather(view, surfaces, world, self.counts, self.seed * 1_000_003 + first)
-                cells[view.cell, :3] = renderer.radiance(view, surfaces, renderer.light_color, renderer.environment)
+                radiance = renderer.radiance(view, surfaces, renderer.light_color, renderer.environment)
+                covered[:, :3] = radiance * film.exposure
                 if not film.transparent:
-                    cells[view.background, :3] = renderer.background(view)
-                cells[:, :3] *= film.exposure
-            rows.append(apply_filter(cells.reshape(view.height, view.width, 5), weights, weights, grid))
-            nearer = _nearest(view, seen, projection, margin, grid, _FAR * renderer.geometry.size)
+                    behind[:, :3] = renderer.background(view) * film.exposure
+            rows.append(apply_filter(view.composite(covered, behind), weights, weights, grid))
+            nearer = _around(*_nearest(view, seen, projection, _FAR * renderer.geometry.size), margin, grid)
             depths.append(nearer[0])
             meshes.append(nearer[1])
         pixels, depth, mesh = (torch.cat(part).cpu().numpy() for part in (rows, depths, meshes))
@@ -102,25 +102,24 @@ class Looker:
             last = min(first + band, height)
             view = build_view(renderer.corners, projection, margin=margin, grid=grid, rows=(first, last))
             seen = owner[view.face]
-            shown = owned[seen.long()]
-            found = torch.zeros((view.height * view.width, 3), device=renderer.device)
-            found[view.cell] = torch.stack([shown.float(), _depth(view, projection), seen.float()], dim=1)
-            found = found.reshape(view.height, view.width, 3).cpu()
-            rows.append(apply_filter(found[..., :1], weights, weights, grid))
+            shown = view.composite(owned[seen.long()][:, None].float(), None).cpu()
+            depth, mesh = _nearest(view, seen, projection, _FAR * renderer.geometry.size)
+            rows.append(apply_filter(shown, weights, weights, grid))
+            found = torch.cat([shown, depth.cpu()[..., None], mesh.cpu()[..., None].float()], dim=-1)
             cells.append(found[inner, inner].numpy())
-        covered, depth, mesh = np.moveaxis(np.concatenate(cells), -1, 0)
-        inside = covered > 0.5
+        share, depths, meshes = np.moveaxis(np.concatenate(cells), -1, 0)
+        inside = share > 0.5
         rim = inside & ~binary_erosion(inside, border_value=1)
         middle = grid // 2
         if rim.any():
             nearest = distance_transform_edt(~rim, return_distances=False, return_indices=True)
             place = tuple(part[middle::grid, middle::grid] for part in nearest)
-            depth, mesh = depth[place], mesh[place]
+            depths, meshes = depths[place], meshes[place]
         else:
-            depth = np.full((height, width), _FAR * renderer.geometry.size)
-            mesh = np.full((height, width), -1.0)
-        points = _points(projection, depth.astype(np.float64))
-        return Shown(torch.cat(rows).numpy().astype(np.float64), points, mesh.astype(np.int32))
+            depths = np.full((height, width), _FAR * renderer.geometry.size)
+            meshes = np.full((height, width), -1.0)
+        points = _points(projection, depths.astype(np.float64))
+        return Shown(torch.cat(rows).numpy().astype(np.float64), points, meshes.astype(np.int32))
 
 
 def _depth(view: View, projection: Projection) -> torch.Tensor:
@@ -134,21 +133,24 @@ def _band(projection: Projection, margin: int, grid: int) -> int:
     return max(1, CELLS_AT_ONCE // ((projection.width + 2 * margin) * grid * grid) - 2 * margin)
 
 
-def _nearest(
-    view: View, seen: torch.Tensor, projection: Projection, margin: int, grid: int, far: float
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Depth along the view axis [H, W] and mesh [H, W] of the nearest surface in each pixel or one beside it."""
+def _nearest(view: View, seen: torch.Tensor, projection: Projection, far: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Depth along the view axis and mesh [H, W] of the nearest surface in each cell; `far` and -1: none."""
     depth = torch.full((view.height * view.width,), far, device=view.position.device)
     mesh = torch.full((view.height * view.width,), -1, dtype=torch.int32, device=view.position.device)
-    depth[view.cell] = _depth(view, projection).clamp(max=far)
-    mesh[view.cell] = seen.to(torch.int32)
-    around = 3 * grid if margin else grid
+    found = _depth(view, projection).clamp(max=far)
+    depth = depth.index_reduce(0, view.cell, found, "amin")
+    first = found <= depth[view.cell]
+    mesh[view.cell[first]] = seen[first].to(torch.int32)
+    return depth.reshape(view.height, view.width), mesh.reshape(view.height, view.width)
+
+
+def _around(depth: torch.Tensor, mesh: torch.Tensor, margin: int, grid: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The nearest of the cells in each pixel [h, w] or one beside it."""
+    size = 3 * grid if margin else grid
     # the largest of the negated depths, and where it lies
-    edge = -depth.reshape(1, 1, view.height, view.width)
-    nearest, index = F.max_pool2d(edge, around, grid, return_indices=True)
+    nearest, index = F.max_pool2d(-depth[None, None], size, grid, return_indices=True)
     inner = slice(margin - 1, -(margin - 1) or None) if margin else slice(None)
-    nearest, index = nearest[0, 0, inner, inner], index[0, 0, inner, inner]
-    return -nearest, mesh[index]
+    return -nearest[0, 0, inner, inner], mesh.flatten()[index[0, 0, inner, inner]]
 
 
 def _points(projection: Projection, depth: np.ndarray) -> np.ndarray:
