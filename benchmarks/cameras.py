@@ -94,7 +94,6 @@ def search(scene: Scene, targets: Sequence[Target], resolution: int) -> CameraFi
 def visible_vertices(scene: Scene, camera: Camera, only: str = "") -> np.ndarray:
     """Vertices [n, 3] in the picture that nothing hides."""
 
-
     points = np.concatenate([m.positions for m in scene.meshes if not only or m.name == only]).astype(np.float64)
     places = Projection.of(camera, WIDTH, HEIGHT).project(points)
     points = points[((places[:, :2] > 0) & (places[:, :2] < (WIDTH, HEIGHT))).all(1)]

@@ -138,7 +138,7 @@ def _nearest(view: View, seen: torch.Tensor, projection: Projection, far: float)
     depth = torch.full((view.height * view.width,), far, device=view.position.device)
     mesh = torch.full((view.height * view.width,), -1, dtype=torch.int32, device=view.position.device)
     found = _depth(view, projection).clamp(max=far)
-    depth = depth.index_reduce(0, view.cell, found, "amin")
+    depth = depth.scatter_reduce(0, view.cell, found, "amin")
     first = found <= depth[view.cell]
     mesh[view.cell[first]] = seen[first].to(torch.int32)
     return depth.reshape(view.height, view.width), mesh.reshape(view.height, view.width)

@@ -89,26 +89,29 @@ class PictureTerm:
         for k, slope in self._appearance.items():
             render = render + slope * change[k]
         factor, offset, bases = self._exposed(render, photo)
-        residuals = (render * factor + offset - photo) * self._root
+        residuals = (render - photo * factor - offset) * self._root
         if not slopes:
             return Residuals(residuals.ravel(), None, self._group)
         across, up = looked_up[:, channels : 2 * channels], looked_up[:, 2 * channels :]
         columns = []
         for k in range(len(values)):
-            column = -(across * self._speed[k, :, :1] + up * self._speed[k, :, 1:])
+            column = -(across * self._speed[k, :, :1] + up * self._speed[k, :, 1:]) * factor
             if k in self._appearance:
-                column = column + self._appearance[k] * factor
+                column = column + self._appearance[k]
             columns.append(_without_gains(column * self._root, bases).ravel())
         return Residuals(residuals.ravel(), np.stack(columns, axis=1), self._group)
 
     def explained(self, values: np.ndarray) -> float:
-        """How much of the photo's variance over what is compared the render explains: 1 all of it, 0 none."""
+        """How much of the variance of what is compared agrees: 1 all of it, 0 none."""
         found = self.measure(values, False).values
-        places = self._at_home if self.move is None else self.move(values, self._points, self._mesh)
-        photo = _sample(self._lookup[..., : self.target.shape[2]], places)
+        if self.gains:
+            compared = self._render
+        else:
+            places = self._at_home if self.move is None else self.move(values, self._points, self._mesh)
+            compared = _sample(self._lookup[..., : self.target.shape[2]], places)
         total = (self._root**2).sum(0)
-        mean = (photo * self._root**2).sum(0) / np.maximum(total, 1e-12)
-        spread = float((((photo - mean) * self._root) ** 2).sum())
+        mean = (compared * self._root**2).sum(0) / np.maximum(total, 1e-12)
+        spread = float((((compared - mean) * self._root) ** 2).sum())
         return 1.0 - float((found**2).sum()) / max(spread, 1e-12)
 
     def _speeds(self) -> np.ndarray:
@@ -124,16 +127,17 @@ class PictureTerm:
         return np.nan_to_num(speed, nan=0.0, posinf=0.0, neginf=0.0)
 
     def _exposed(self, render: np.ndarray, photo: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-        """Factor and offset [C] that bring the render closest to the photo, and for each channel that has them an
-        orthonormal basis [n, 2] of what they change, weighted."""
+        """Factor and offset [C] that bring the photo closest to the render, and for each channel that has them an
+        orthonormal basis [n, 2] of what they change, weighted. Brought the other way, any flat part of a photo would
+        look like everything."""
         factor, offset = np.ones(render.shape[1]), np.zeros(render.shape[1])
         bases: list[np.ndarray] = []
         if not self.gains:
             return factor, offset, bases
         for c in range(min(_COLOURS, render.shape[1])):
             root = self._root[:, c]
-            columns = np.stack([render[:, c] * root, root], axis=1)
-            wanted, kept = photo[:, c] * root, root > 0
+            columns = np.stack([photo[:, c] * root, root], axis=1)
+            wanted, kept = render[:, c] * root, root > 0
             for _ in range(2):  # once more without what fits badly
                 if kept.sum() < 8:
                     break
