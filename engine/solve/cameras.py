@@ -34,7 +34,7 @@ _COARSEST = 64  # pixels of a photo's longer side in the coarsest level, at leas
 # Blur of sharp pictures: looked up between pixels, noise would be smaller than on them, and hold places off the pixels.
 _SOFT = 0.8
 _COUNTED = 8  # steps that a stage is counted as in the progress
-_STARTS = 4  # of the grid that are tried out
+_STARTS = 6  # of the grid that are tried out
 # Share of the photo's variance that a good start explains when it has settled, overlap of mask and outline likewise.
 _GOOD, _GOOD_OVERLAP = 0.9, 0.75
 # Below these what was found is not believed.

@@ -105,7 +105,7 @@ def solve(
     *,
     iterations: int = 30,
     tolerance: float = 1e-3,
-    gain: float = 1e-6,
+    gain: float = 1e-9,
 ) -> Generator[Step, None, Solution]:
     """Minimise from `values` (default: the starts). Yields a Step after each that was accepted.
 

@@ -21,6 +21,8 @@ POSE = ("turn x", "turn y", "turn z", "slide x", "slide y", "distance")
 _DEGREE = np.pi / 180
 # Pose: radians, shares of the distance, logarithm. Lens: logarithm; shift as Blender's; k1 k2 p1 p2 k3.
 _POSE_STEPS = (_DEGREE, _DEGREE, _DEGREE, 0.01, 0.01, 0.01)
+# Further than this from its start a camera is not looked for: it would need another start.
+_POSE_LIMITS = {"turn": 1.0, "slide": 1.0, "distance": np.log(3.0)}
 _LENS = {
     "lens": (("focal length", 0.01),),
     "shift": (("shift x", 0.005), ("shift y", 0.005)),
@@ -59,7 +61,7 @@ class Rig:
                 rig._poses[name] = len(rig.unknowns)
                 for part, step in zip(POSE, _POSE_STEPS, strict=True):
                     still = part == "distance" and camera.kind == "ORTHO"
-                    bound = 0.0 if still else np.inf
+                    bound = 0.0 if still else _POSE_LIMITS[part.partition(" ")[0]]
                     rig.unknowns.append(
                         Unknown(f'{part} of camera "{name}"', 0.0, step, 1e-6 if still else None, -bound, bound)
                     )

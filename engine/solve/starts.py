@@ -18,7 +18,9 @@ from .sights import Sight
 # Degrees about the pivot, in so many directions; degrees of roll; factors of the distance.
 _TILTS, _DIRECTIONS, _ROLLS, _DISTANCES = (12.0, 25.0), 6, (0.0, 16.0, -16.0), (1.0, 0.8, 1.25)
 # A render must lie in the photo at least to this share of what it shows.
-_LEAST_INSIDE = 0.5
+_LEAST_INSIDE = 0.3
+# Where less than this share of all contrast lies in what overlaps, agreement counts little.
+_FLAT = 0.1
 
 
 def other_starts(sight: Sight, camera: Camera, pivot: np.ndarray, number: int, count: int) -> list[Camera]:
@@ -67,25 +69,13 @@ def _tilts() -> list[np.ndarray]:
 
 
 def _best_shift(sight: Sight, shown: np.ndarray, photo: np.ndarray, mask: np.ndarray) -> tuple[float, np.ndarray]:
-    """The smallest mean squared difference over all whole shifts of the render, and the shift (x, y)."""
+    """How badly the render agrees with the photo at the best of all whole shifts, and that shift (x, y)."""
     total: np.ndarray | float = 0.0
     if sight.shaded:
         support = shown[..., 4]
         if not (support > 0).any():
             return np.inf, np.zeros(2)
-        ours, theirs = shown[..., :3], photo
-        if sight.clues.gains:
-            ours, theirs = _normalised(ours, support), _normalised(theirs, mask)
-        inside = _correlate(support, mask)
-        squares = sum(
-            _correlate(support * ours[..., c] ** 2, mask)
-            - 2 * _correlate(support * ours[..., c], mask * theirs[..., c])
-            + _correlate(support, mask * theirs[..., c] ** 2)
-            for c in range(3)
-        )
-        enough = inside > _LEAST_INSIDE * min(float(support.sum()), float(mask.sum()))
-        spread = float(np.var(theirs[mask > 0.5], axis=0).sum()) if (mask > 0.5).any() else 1.0
-        total = np.where(enough, squares / np.maximum(inside, 1e-9) / max(spread, 1e-6), 1e6)
+        total = 1.0 - _agreement(shown[..., :3], support, photo, mask)
     if sight.masked:
         outline = shown[..., 3]
         squares = float((outline**2).sum() + (mask**2).sum()) - 2 * _correlate(outline, mask)
@@ -103,12 +93,22 @@ def _correlate(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     return irfft2(np.conj(rfft2(ours, shape)) * rfft2(theirs, shape), shape)
 
 
-def _normalised(picture: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    inside = weight > 0.5
-    if inside.sum() < 2:
-        return picture
-    values = picture[inside]
-    return (picture - values.mean(0)) / max(float(values.std()), 1e-6)
+def _agreement(ours: np.ndarray, support: np.ndarray, theirs: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Correlation coefficient of the colours where both are known, for all shifts; low where there is little to see."""
+    count = np.maximum(_correlate(support, mask), 1e-6)
+    product, spreads = 0.0, [0.0, 0.0]
+    for c in range(3):
+        a, b = support * ours[..., c], mask * theirs[..., c]
+        sums = _correlate(a, mask), _correlate(support, b)
+        product = product + _correlate(a, b) - sums[0] * sums[1] / count
+        squares = _correlate(a * ours[..., c], mask), _correlate(support, b * theirs[..., c])
+        spreads = [spread + part - own**2 / count for spread, part, own in zip(spreads, squares, sums, strict=True)]
+    floors = [_FLAT * max(float(np.max(spread)), 1e-9) for spread in spreads]
+    scale = np.sqrt(
+        np.prod([np.maximum(spread, 0.0) + floor for spread, floor in zip(spreads, floors, strict=True)], 0)
+    )
+    enough = count > _LEAST_INSIDE * min(float(support.sum()), float(mask.sum()))
+    return np.where(enough, product / scale, -1.0)
 
 
 def _shifted(projection: Projection, shift: np.ndarray) -> np.ndarray:
