@@ -22,7 +22,9 @@ import torch
 from . import hypotheses
 from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from .color import ViewTransform
-from .errors import CancelledError, DivergedError
+from .cycles_loop import CyclesLoop
+from .cycles_service import CyclesService
+from .errors import CancelledError, DivergedError, LikenessError
 from .first_guess import balance_light
 from .job import CHECKPOINT
 from .losses import material_prior, photo_loss, scene_prior
@@ -33,10 +35,10 @@ from .photo_views import CachedView, Level, PhotoPyramid, ViewCache, predict
 from .photos import load_photo
 from .preflight import preflight
 from .render import Renderer, resolve_device
-from .result import CAMERA_TARGETS, SCENE_TARGETS, FitResult, FitSettings, Progress
+from .result import SCENE_TARGETS, FitResult, FitSettings, Progress
 from .scene import Scene
 from .shading.gather import SampleCounts
-from .solve.cameras import CameraFit, straightened
+from .solve.cameras import Cameras, find_cameras
 from .stages import Stage, plan_stages
 
 # Light samples a pixel: for each light with a size, for an environment image, by the BSDF; reflections followed.
@@ -71,39 +73,28 @@ def fit(
     transform = ViewTransform(scene.view, resolve_device(settings.device))
     for photo in scene.photos:
         warnings += load_photo(photo, settings.resolution, transform.tone_curve)
-    cameras, cancelled = None, False
     set_up = time.monotonic() - started
-    if any(target.kind in CAMERA_TARGETS for target in settings.targets):
-        cameras = CameraFit(scene, settings, transform, resolve_device(settings.device), run_dir)
-        if resume:
-            cameras.restore()
-        try:
-            yield from cameras.steps()
-        except (CancelledError, KeyboardInterrupt):
-            cancelled = True
-            cameras.finish(stopped=True)
-        warnings += cameras.warnings
-        scene = cameras.scene
-    scene = straightened(scene)
-    run = FitRun(scene, settings, run_dir, transform)
+    cameras = yield from find_cameras(scene, settings, transform, run_dir, resume)
+    run = FitRun(cameras.scene, settings, run_dir, transform)
     run.cameras, run.watch = cameras, watch
-    run.steps_before = cameras.steps_planned if cameras is not None else 0
-    run.warnings = warnings
-    if cameras is not None:
-        run.seconds["cameras"] = time.monotonic() - started - set_up
-    if resume and run_dir is not None and (cameras is None or (run_dir / CHECKPOINT).is_file()):
+    run.warnings = warnings + cameras.warnings
+    run.ask_cycles()
+    if resume and run_dir is not None and (not cameras.free or (run_dir / CHECKPOINT).is_file()):
         run.restore(load_checkpoint(run_dir, run.fingerprint()))
     run.seconds["set-up"] = run.seconds.get("set-up", 0.0) + set_up
-    if cancelled:
-        return build_result(run, cancelled)
+    cancelled = cameras.cancelled
     try:
-        yield from run.steps()
+        if not cancelled:
+            yield from run.steps()
     except (CancelledError, KeyboardInterrupt):
         cancelled = True
         run.save()
     except GeneratorExit:
         run.save()
         raise
+    finally:
+        if run.cycles is not None:
+            run.cycles.close()
     return build_result(run, cancelled)
 
 
@@ -130,10 +121,10 @@ class FitRun:
             photo.restrict(self.renderer, rows, {stage.level for stage in self.stages}, BLOCKS if scene_free else 0)
         self.view_transform = view_transform
         self.cache = ViewCache(self.renderer, self.photos, COUNTS)
+        self.cycles: CyclesLoop | None = None
         self.history: list[tuple[int, str, float]] = []
         self.warnings: list[str] = []
-        self.cameras: CameraFit | None = None
-        self.steps_before = 0  # of the search for cameras
+        self.cameras = Cameras(scene)
         self.watch: Callable[[FitRun, int, torch.Tensor], None] | None = None
         self.seconds: dict[str, float] = {}
         self.iteration = 0
@@ -160,8 +151,29 @@ class FitRun:
             "resolution": self.settings.resolution,
             "texture_size": self.settings.texture_size,
             "seed": self.settings.seed,
+            "cycles": self.settings.cycles,
             "photos": [photo.name or photo.path for photo in self.scene.photos],
         }
+
+    def ask_cycles(self) -> None:
+        """Have Cycles look at the fit now and then, where that is wanted and the job folder says how."""
+        if not self.settings.cycles:
+            return
+        try:
+            if self.run_dir is None:
+                raise LikenessError("the fit has no job folder")
+            self.cycles = CyclesLoop(self, CyclesService(self.run_dir), COUNTS.bounces)
+        except LikenessError as error:
+            self.warnings.append(f"Cycles cannot check the fit, which goes on without it: {error}.")
+
+    def _let_cycles_look(self, clock: _Clock) -> Generator[Progress, None, None]:
+        """At the start of a block, when it is time."""
+        if self.cycles is None or not self.cycles.due(self._stage, self._block):
+            return
+        loss = self.history[-1][2] if self.history else math.nan
+        with clock.stopped():
+            for _ in self.cycles.look(self._stage, self._block):
+                yield Progress(self.iteration, self.iterations, "Cycles looks at it", loss, 0.0, math.nan)
 
     def steps(self) -> Generator[Progress, None, None]:
         """All remaining blocks."""
@@ -175,6 +187,7 @@ class FitRun:
             if self._optimizer is None:
                 self._optimizer = self._make_optimizer()
             while self._block < stage.blocks:
+                yield from self._let_cycles_look(clock)
                 self._keep()
                 for inside, loss in enumerate(self._run_block(stage), 1):
                     self.iteration += 1
@@ -183,7 +196,7 @@ class FitRun:
                     done = self._work_done(inside)
                     speed = (done - done_before) / max(clock.seconds(), 1e-6)
                     left = (total - done) / max(speed, 1e-6)
-                    count, counts = self.steps_before + self.iteration, self.steps_before + self.iterations
+                    count, counts = self.cameras.steps + self.iteration, self.cameras.steps + self.iterations
                     progress = Progress(count, counts, stage.name, loss, speed / stage.work, max(left, 0.0))
                     with clock.stopped():  # whoever drives the fit may let it wait
                         yield progress
@@ -298,6 +311,8 @@ class FitRun:
         """Scene-linear picture of the present scene as photo `index` would expose it."""
         light_color, environment = self.parameters.light_color(), self.parameters.environment()
         picture = predict(self.renderer, cached, light_color, environment, self.scene.film)
+        if self.cycles is not None:
+            picture = self.cycles.corrected(picture, index)
         return picture * self.parameters.photo_gain(index)
 
     def show(self, linear: torch.Tensor, index: int) -> torch.Tensor:
@@ -333,6 +348,7 @@ class FitRun:
         self._last_good = Checkpoint(
             self.fingerprint(), self._stage, self._block, self.iteration, self.parameters.state(),
             copy.deepcopy(self._optimizer.state_dict()), list(self.history), dict(self.seconds),
+            self.cycles.state() if self.cycles is not None else {},
         )  # fmt: skip
         if self.run_dir is not None and time.monotonic() - self._saved > CHECKPOINT_SECONDS:
             self.save()
@@ -351,6 +367,8 @@ class FitRun:
         self._optimizer = self._make_optimizer()
         self._optimizer.load_state_dict(checkpoint.optimizer)
         self.history, self.seconds = list(checkpoint.history), dict(checkpoint.seconds)
+        if self.cycles is not None:
+            self.cycles.load(checkpoint.cycles)
 
 
 class _Clock:

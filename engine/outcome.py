@@ -56,7 +56,7 @@ def build_result(run: FitRun, cancelled: bool) -> FitResult:
     """Everything that the bridge writes and the report shows. A cancelled fit gets quick pictures."""
     began = time.monotonic()
     result = FitResult(
-        history=run.history, warnings=run.warnings, iterations=run.steps_before + run.iteration, cancelled=cancelled
+        history=run.history, warnings=run.warnings, iterations=run.cameras.steps + run.iteration, cancelled=cancelled
     )
     with torch.no_grad():
         coverage = coverage_weights(run)
@@ -66,12 +66,23 @@ def build_result(run: FitRun, cancelled: bool) -> FitResult:
         }
         result.lights = _lights(run)
         result.world = _world(run)
-        result.cameras = list(run.cameras.found) if run.cameras is not None else []
+        result.cameras = list(run.cameras.found)
         _exposure(run, result)
         _pictures(run, result, samples=1 if cancelled else 9)
     result.gauge = _gauge_text(run)
+    if run.cycles is not None:
+        result.cycles = run.cycles.summary()
     result.seconds = {**run.seconds, "pictures": time.monotonic() - began}
     return result
+
+
+@torch.no_grad()
+def written_so_far(run: FitRun) -> FitResult:
+    """What the bridge needs to show the present state of a fit: no pictures, no coverage."""
+    cameras = [replace(one, free=[kind for kind in one.free if kind != "distortion"]) for one in run.cameras.found]
+    return FitResult(
+        images=_images(run, coverage_weights(run)), lights=_lights(run), cameras=cameras, world=_world(run)
+    )
 
 
 def _images(run: FitRun, coverage: dict[int, torch.Tensor]) -> list[FittedImage]:
@@ -128,7 +139,7 @@ def _shared_exposure(run: FitRun) -> float:
 
 def _pictures(run: FitRun, result: FitResult, samples: int) -> None:
     before = Renderer(run.scene, run.device)
-    start = run.scene if run.cameras is None else run.cameras.start
+    start = run.cameras.start
     after = run.renderer
     after.light_color = run.parameters.light_color().detach()
     after.environment = run.parameters.environment().detach()

@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from ..color import ViewTransform
-from ..errors import PhotoError, SceneError
+from ..errors import CancelledError, PhotoError, SceneError
 from ..files import write_atomic
 from ..photo_masks import photo_projection
 from ..photos import undistort_photo
-from ..render import Renderer
+from ..render import Renderer, resolve_device
 from ..result import CAMERA_TARGETS, FitSettings, FittedCamera, Progress
 from ..scene import Camera, Scene
 from .least_squares import Solution, Step, Unknown, solve
@@ -62,6 +62,44 @@ def plan(longest: int) -> list[Stage]:
     if coarsest == 0:
         stages.append(Stage(0, _SOFT, 2, True, True))
     return stages
+
+
+@dataclass
+class Cameras:
+    """What the search leaves to the rest of the fit."""
+
+    scene: Scene  # with the cameras as they were found; photos and cameras without distortion
+    start: Scene = field(default_factory=Scene)  # with the cameras as they were given
+    free: dict[str, list[str]] = field(default_factory=dict)  # camera -> which of CAMERA_TARGETS may change
+    found: list[FittedCamera] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    steps: int = 0
+    cancelled: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.start.cameras:
+            self.start = self.scene
+
+
+def find_cameras(
+    scene: Scene, settings: FitSettings, transform: ViewTransform, run_dir: Path | None, resume: bool
+) -> Generator[Progress, None, Cameras]:
+    """The stage as a part of a fit whose photos are loaded: search where `settings` ask for it, straighten photos.
+
+    CancelledError ends the search with what was reached. Raises PhotoError and SceneError, see CameraFit.
+    """
+    if not any(target.kind in CAMERA_TARGETS for target in settings.targets):
+        return Cameras(straightened(scene), scene)
+    search, cancelled = CameraFit(scene, settings, transform, resolve_device(settings.device), run_dir), False
+    if resume:
+        search.restore()
+    try:
+        yield from search.steps()
+    except (CancelledError, KeyboardInterrupt):
+        cancelled = True
+        search.finish(stopped=True)
+    straight = straightened(search.scene)
+    return Cameras(straight, scene, search.free, search.found, search.warnings, search.steps_planned, cancelled)
 
 
 class CameraFit:
