@@ -30,15 +30,16 @@ from .sights import Clues, Sight
 from .starts import other_starts
 
 STATE = "cameras.json"
+COARSE = 3  # stages at the coarsest level
 _COARSEST = 64  # pixels of a photo's longer side in the coarsest level, at least
 # Blur of sharp pictures: looked up between pixels, noise would be smaller than on them, and hold places off the pixels.
 _SOFT = 0.8
 _COUNTED = 8  # steps that a stage is counted as in the progress
-_STARTS = 6  # of the grid that are tried out
-# Share of the photo's variance that a good start explains when it has settled, overlap of mask and outline likewise.
-_GOOD, _GOOD_OVERLAP = 0.9, 0.75
-# Below these what was found is not believed.
-_BELIEVED, _BELIEVED_OVERLAP = 0.35, 0.6
+_STARTS = 4  # of the grid that are tried out
+# Agreement (share of the photo's variance that is explained, or overlap of mask and outline) of a start that has
+# settled well, below which others are tried, and below which what was found is not believed.
+_GOOD, _POOR, _BELIEVED = 0.9, 0.7, 0.35
+_BELIEVED_OVERLAP = 0.6
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,8 @@ def plan(longest: int) -> list[Stage]:
     """Stages for photos of that many pixels on the longer side."""
     coarsest = max(0, int(np.log2(max(longest, 1) / _COARSEST)))
     stages = [Stage(coarsest, blur, 2, False, False) for blur in (4.0, 2.0, 1.0)]
-    for level in range(coarsest - 1, -1, -1):
-        last = level == 0
-        stages.append(Stage(level, _SOFT, 1 if last else 2, True, level <= 1))
+    assert len(stages) == COARSE
+    stages += [Stage(level, _SOFT, 2, True, level <= 1) for level in range(coarsest - 1, -1, -1)]
     if coarsest == 0:
         stages.append(Stage(0, _SOFT, 2, True, True))
     return stages
@@ -158,6 +158,13 @@ class CameraFit:
 
     def steps(self) -> Generator[Progress, None, None]:
         """All stages that are left."""
+        if self._next == 0:
+            for number, name in enumerate(self.free):
+                for step in self._settle(name):
+                    share = (number + 0.5) / len(self.free) * COARSE
+                    yield Progress(1 + int(share * _COUNTED), self.steps_planned, "cameras", step.cost, 0.0, 0.0)
+            self._next = COARSE
+            self._save()
         while self._next < len(self.stages):
             stage = self.stages[self._next]
             for done, cost in self._run_stage(stage):
@@ -168,15 +175,12 @@ class CameraFit:
         self.finish()
 
     def _run_stage(self, stage: Stage) -> Generator[tuple[float, float], None, None]:
-        """Yields the share of the stage that is done, and the mean cost."""
+        """Yields the share of the stage that is done, and the cost."""
         groups = self._groups(stage)
         for number, names in enumerate(groups):
             for repeat in range(stage.renders):
                 for step in self._solve(names, stage):
                     yield (number + repeat / stage.renders) / len(groups), step.cost
-            if stage is self.stages[1] and "camera" in self.free[names[0]]:
-                self._start_elsewhere(names[0])
-                yield (number + 1) / len(groups), 0.0
 
     def _groups(self, stage: Stage) -> list[list[str]]:
         """Cameras that are looked for together."""
@@ -241,46 +245,44 @@ class CameraFit:
         deviations[list(places)] = solution.deviations
         return replace(solution, values=self.values, covariance=covariance, deviations=deviations)
 
-    def quality(self, name: str, camera: Camera) -> tuple[float, bool, bool]:
-        """How well a camera's photos agree with what it sees at the coarsest level (share of the variance that is
-        explained, or overlap of the outlines where colours tell nothing); whether that is good, whether believable."""
-        stage = self.stages[0]
-        scores, good, believed = [], True, True
+    def quality(self, name: str, camera: Camera) -> tuple[float, bool]:
+        """How well a camera's photos agree with what it sees at the coarsest level: the mean share of their variance
+        that is explained, or overlap of the outlines where there are masks; and whether all are believable."""
+        scores, believed = [], True
         for sight in self._sights_of(name):
             if sight.masked:
-                score = sight.overlap(camera, stage.level)
-                good, believed = good and score >= _GOOD_OVERLAP, believed and score >= _BELIEVED_OVERLAP
+                score = sight.overlap(camera, self.stages[0].level)
+                believed = believed and score >= _BELIEVED_OVERLAP
             else:
-                (term,) = sight.terms(lambda _: camera, np.zeros(0), [], np.zeros(0), stage.level, 1.0)
+                (term,) = sight.terms(lambda _: camera, np.zeros(0), [], np.zeros(0), self.stages[0].level, 1.0)
                 score = term.explained(np.zeros(0))
-                good, believed = good and score >= _GOOD, believed and score >= _BELIEVED
+                believed = believed and score >= _BELIEVED
             scores.append(score)
-        return float(np.mean(scores)), good, believed
+        return float(np.mean(scores)), believed
 
-    def _start_elsewhere(self, name: str) -> None:
-        """Where the own start has not settled well: the best of others, if it is better."""
-        best, good, _ = self.quality(name, self.rig.camera(name, self.values))
-        if good:
-            return
-        sight, first = self._sights_of(name)[0], self.rig.cameras[name]
-        kept, kept_values = first, self.values
-        # the pose starts from the other place; all else as it is by now
-        pose = self.rig.places(name)[:6]
-        neutral = self.values.copy()
-        neutral[pose] = 0.0
-        for camera in other_starts(
-            sight, self.rig.camera(name, neutral), self.pivots[name], self.stages[0].level, _STARTS
-        ):
-            self.rig.cameras[name] = replace(first, matrix=camera.matrix)
-            self.values = neutral.copy()
-            for stage in self.stages[:2]:
+    def _settle(self, name: str) -> Generator[Step, None, None]:
+        """The coarse stages of one camera: from the widest blur on or, where that loses its way (a pattern that repeats
+        is grey then), from a narrower one; last from elsewhere. The best is kept."""
+        coarse = self.stages[:COARSE]
+        start, kept = self.values, (-np.inf, self.rig.cameras[name], self.values)
+
+        def settled(stages: list[Stage]) -> Generator[Step, None, tuple[float, Camera, np.ndarray]]:
+            for stage in stages:
                 for _ in range(stage.renders):
-                    for _ in self._solve([name], stage):
-                        pass
-            score = self.quality(name, self.rig.camera(name, self.values))[0]
-            if score > best:
-                best, kept, kept_values = score, self.rig.cameras[name], self.values
-        self.rig.cameras[name], self.values = kept, kept_values
+                    yield from self._solve([name], stage)
+            return self.quality(name, self.rig.camera(name, self.values))[0], self.rig.cameras[name], self.values
+
+        for first in range(COARSE):
+            self.values = start
+            kept = max(kept, (yield from settled(coarse[first:])), key=lambda one: one[0])
+            if kept[0] >= _GOOD:
+                break
+        if kept[0] < _POOR and "camera" in self.free[name]:
+            sight, own = self._sights_of(name)[0], self.rig.cameras[name]
+            for camera in other_starts(sight, own, self.pivots[name], coarse[0].level, _STARTS):
+                self.rig.cameras[name], self.values = replace(own, matrix=camera.matrix), start
+                kept = max(kept, (yield from settled(coarse[1:])), key=lambda one: one[0])
+        _, self.rig.cameras[name], self.values = kept
 
     def finish(self, stopped: bool = False) -> None:
         """Put what was found into `scene` and `found`; what is not believable stays as it was, with a warning. Raises
@@ -288,7 +290,7 @@ class CameraFit:
         cameras, self.found, lost = dict(self.scene.cameras), [], []
         for name, kinds in self.free.items():
             camera, start = self.rig.camera(name, self.values), self.start.cameras[name]
-            score, _, believed = self.quality(name, camera)
+            score, believed = self.quality(name, camera)
             before = self.quality(name, start)[0]
             if not believed or score < before - 0.02:
                 lost.append(name)

@@ -76,10 +76,10 @@ class Sight:
         level = self.pyramid.level(number)
         return photo_projection(self.scene, self.photo, level.projection.width, level.projection.height, camera)
 
-    def shown(self, camera: Camera, number: int, reach: float = 2.0) -> Shown:
+    def shown(self, camera: Camera, number: int, reach: float = 2.0, looker: Looker | None = None) -> Shown:
         """The render [H, W, 5] through a camera, colours as the photo has them."""
         level = self.pyramid.level(number)
-        shown = self.looker.look(self.projection(camera, number), level.reduction, reach)
+        shown = (looker or self.looker).look(self.projection(camera, number), level.reduction, reach)
         if self.shaded:
             linear = torch.from_numpy(shown.pixels[..., :3] * self._gain).float()
             shown.pixels[..., :3] = self._domain(linear).double().numpy()

@@ -12,11 +12,13 @@ from scipy.spatial.transform import Rotation
 
 from ..camera import Projection
 from ..scene import Camera
+from ..shading.gather import SampleCounts
 from .rig import moved
 from .sights import Sight
 
 # Degrees about the pivot, in so many directions; degrees of roll; factors of the distance.
 _TILTS, _DIRECTIONS, _ROLLS, _DISTANCES = (12.0, 25.0), 6, (0.0, 16.0, -16.0), (1.0, 0.8, 1.25)
+_QUICK = SampleCounts(light=1, environment=1, bsdf=1, bounces=0)
 # A render must lie in the photo at least to this share of what it shows.
 _LEAST_INSIDE = 0.3
 # Where less than this share of all contrast lies in what overlaps, agreement counts little.
@@ -32,13 +34,14 @@ def other_starts(sight: Sight, camera: Camera, pivot: np.ndarray, number: int, c
     if float(sight.shown(camera, number).pixels[..., 3].sum()) < 1.0:
         base = replace(camera, matrix=aimed(camera.matrix, pivot))
     photo, mask = sight.pictures(number)
+    quick = replace(sight.looker, counts=_QUICK)
     found: list[tuple[float, Camera]] = []
     for tilt, roll, distance in product(_tilts(), _ROLLS, _DISTANCES):
         pose = np.zeros(6)
         pose[:3] = (Rotation.from_rotvec([0, 0, np.radians(roll)]) * Rotation.from_rotvec(tilt)).as_rotvec()
         pose[5] = np.log(distance)
         candidate = replace(base, matrix=moved(base.matrix, pivot, pose))
-        shown = sight.shown(candidate, number).pixels
+        shown = sight.shown(candidate, number, looker=quick).pixels
         score, shift = _best_shift(sight, shown, photo, mask)
         found.append((score, replace(candidate, matrix=_shifted(sight.projection(candidate, number), shift))))
     found.sort(key=lambda pair: pair[0])
