@@ -37,6 +37,13 @@ PRESETS = {
         256,  # light is smooth: small photos tell it as well, and sooner
         1024,
     ),
+    "MATCH_CAMERA": Preset(
+        "Match Camera",
+        "Find where the photos were taken from, and the focal length. Start from a rough view; all else stays as it is",
+        frozenset({"camera", "lens"}),
+        512,
+        1024,
+    ),
     "EVERYTHING": Preset(
         "Everything",
         "Materials, light, exposure and white balance at once. Needs photos from several sides",

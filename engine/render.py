@@ -277,7 +277,8 @@ def _projection(scene: Scene, camera: str, width: int, height: int) -> Projectio
     if camera not in scene.cameras:
         names = ", ".join(f'"{name}"' for name in scene.cameras) or "none"
         raise SceneError(f'There is no camera "{camera}" in the scene; cameras here: {names}')
-    return Projection.of(scene.cameras[camera], width, height, scene.film.pixel_aspect)
+    straight = replace(scene.cameras[camera], distortion=None)  # Blender's lenses do not distort
+    return Projection.of(straight, width, height, scene.film.pixel_aspect)
 
 
 def render(

@@ -197,6 +197,11 @@ class Camera:
     ortho_scale: float = 6.0
     clip_start: float = 0.1
     clip_end: float = 1000.0
+    data_name: str = ""  # camera datablock: the lens belongs to it, cameras that share it change together
+    # k1, k2, p1, p2, k3 of the lens, see camera.distort; renders show none
+    distortion: tuple[float, float, float, float, float] | None = None
+    pose_obstacle: str = ""  # why its place, or its lens, cannot be changed; "" where it can
+    lens_obstacle: str = ""
 
 
 @dataclass
