@@ -6,6 +6,7 @@ A run is driven by short ticks, so that Blender stays free; whoever does not min
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -147,6 +148,7 @@ class Running:
             raise
         self._loader: Generator[None, None, FitResult] | None = None
         self._killed_at = 0.0
+        self._step = -1  # the last one in the loss curve
         self._shown = ""
         self._left = self._news = False
         _current.append(self)
@@ -237,8 +239,9 @@ class Running:
 
     def _show(self, state: Any, progress: Progress) -> None:
         state.factor = progress.iteration / max(progress.iterations, 1)
-        state.loss = progress.loss
-        add_loss(state, progress.iteration, progress.loss)
+        if progress.iteration > self._step and math.isfinite(progress.loss):  # not while Cycles looks at it
+            self._step, state.loss = progress.iteration, progress.loss
+            add_loss(state, progress.iteration, progress.loss)
         if state.phase != "CANCELLING" and not state.stopping:
             state.text = f"{progress.stage}: {state.factor:.0%}{time_left(progress.seconds_left)}"
 
