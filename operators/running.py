@@ -19,6 +19,7 @@ from .. import api, preferences
 from ..bridge import session
 from ..bridge.fit_settings import read_fit_settings
 from ..engine.client import Worker
+from ..engine.cycles_service import forget_copy
 from ..engine.errors import CancelledError, LikenessError
 from ..engine.job import CHECKPOINT, RESULT, load_result_in_steps
 from ..engine.locks import FileLock
@@ -199,6 +200,8 @@ class Running:
         state.has_result = (self.folder / f"{RESULT}.json").is_file()
         finished = self.worker.ended and not self.worker.cancelled
         state.stopped = not finished and (self.folder / CHECKPOINT).is_file()
+        if finished:
+            forget_copy(self.folder)
         if not state.stopped and not state.has_result and not self._left:
             settle(self.folder)  # it failed, or was cancelled, before there was anything to keep
         state.report = self.worker.report
