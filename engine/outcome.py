@@ -135,15 +135,18 @@ def _pictures(run: FitRun, result: FitResult, samples: int) -> None:
     after.light_color = run.parameters.light_color().detach()
     after.environment = run.parameters.environment().detach()
     shared = _shared_exposure(run) if result.exposure is not None else 0.0
+    bounces = run.cycles.bounces if run.cycles is not None else 1  # those that the corrections go with
     for index, photo in enumerate(run.scene.photos):
         level = run.photos[index].level(0)
         gain = run.parameters.photo_gain(index).detach()
         start = 2.0**photo.exposure * torch.from_numpy(np.asarray(photo.white_balance, np.float32)).to(run.device)
         pictures = []
         for renderer, factor in ((before, start), (after, gain)):
-            linear = render_with(renderer, level.projection, run.scene.film, samples, False, run.settings.seed)
-            linear = linear[..., :3] * factor
-            pictures.append(run.view_transform(linear).cpu().numpy())
+            seed = run.settings.seed
+            linear = render_with(renderer, level.projection, run.scene.film, samples, False, seed, bounces)[..., :3]
+            if run.cycles is not None:
+                linear = run.cycles.corrected(linear, index, at_start=renderer is before)
+            pictures.append(run.view_transform(linear * factor).cpu().numpy())
         target = level.target
         if photo.domain == "linear":
             target = run.view_transform(target)
