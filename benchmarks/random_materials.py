@@ -19,7 +19,9 @@ NOISE = 0.2  # % that Cycles' own mean may be off
 
 def described(one: Draw) -> str:
     """A material in one line."""
-    values = {key: np.round(value, 2).tolist() if not isinstance(value, str) else value for key, value in one.look.items()}
+    values = {
+        key: np.round(value, 2).tolist() if not isinstance(value, str) else value for key, value in one.look.items()
+    }
     return f"{one.kind} {values}"
 
 
@@ -32,7 +34,9 @@ def measure(numbers: list[str] | None = None) -> list[Figure]:
             one = draw(seed, samples=4096)
         draws.append(one)
         if one.error > WORST / 100 or numbers:
-            print(f"  draw {seed}: {100 * one.error:.2f} %, noise {100 * one.noise:.2f} %, {described(one)}", flush=True)
+            print(
+                f"  draw {seed}: {100 * one.error:.2f} %, noise {100 * one.noise:.2f} %, {described(one)}", flush=True
+            )
     errors = np.array([100 * one.error for one in draws])
     figures = [at_most(f"largest error of a mean, {len(draws)} draws", errors.max(), WORST, "%", 2)]
     figures.append(note("median error", f"{np.median(errors):.2f} %"))

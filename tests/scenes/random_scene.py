@@ -63,7 +63,11 @@ def random_light(rng: np.random.Generator) -> str:
     elif kind == "SUN":
         build.add_light(kind, place, energy=3.0, color=colour, angle=rng.uniform(0.0, 0.6))
     elif kind == "SPOT":
-        spot = {"spot_size": rng.uniform(0.5, 1.5), "spot_blend": rng.uniform(), "shadow_soft_size": rng.uniform(0, 0.3)}
+        spot = {
+            "spot_size": rng.uniform(0.5, 1.5),
+            "spot_blend": rng.uniform(),
+            "shadow_soft_size": rng.uniform(0, 0.3),
+        }
         build.add_light(kind, place, energy=900.0, color=colour, **spot)
     elif kind == "AREA":
         area = {"size": rng.uniform(0.3, 2.0), "size_y": rng.uniform(0.3, 2.0), "spread": rng.uniform(1.5, np.pi)}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import bpy
@@ -24,7 +25,7 @@ def add_box(name: str, material: bpy.types.Material, size: Vec3, location: Vec3,
     """A box that stands on ``location``, turned about the vertical; each side shows the whole texture."""
     x, y, z = size[0] / 2, size[1] / 2, size[2]
     ring = [(-x, -y), (x, -y), (x, y), (-x, y), (-x, -y)]
-    sides = [np.array([[(*a, 0.0), (*b, 0.0)], [(*a, z), (*b, z)]]) for a, b in zip(ring[:-1], ring[1:], strict=True)]
+    sides = [np.array([[(*a, 0.0), (*b, 0.0)], [(*a, z), (*b, z)]]) for a, b in pairwise(ring)]
     sides.append(np.array([[(-x, -y, z), (x, -y, z)], [(-x, y, z), (x, y, z)]]))
     sides.append(np.array([[(-x, y, 0.0), (x, y, 0.0)], [(-x, -y, 0.0), (x, -y, 0.0)]]))
     box = build.add_mesh(name, [build.grid(side) for side in sides], [material], smooth=False, location=location)
@@ -155,7 +156,9 @@ def white_room() -> bpy.types.Object:
 def coloured_room() -> bpy.types.Object:
     """A red and a green wall colour what stands between them."""
     camera = _walls((0.7, 0.08, 0.06), (0.1, 0.45, 0.12), (0.7, 0.7, 0.7))
-    build.add_sphere("Ball", build.add_material("Ball", base_color=(0.8, 0.8, 0.8), roughness=0.6), 0.5, (-0.8, 0.6, 0.5))
+    build.add_sphere(
+        "Ball", build.add_material("Ball", base_color=(0.8, 0.8, 0.8), roughness=0.6), 0.5, (-0.8, 0.6, 0.5)
+    )
     add_box("Box", build.add_material("Box", base_color=(0.75, 0.72, 0.6), roughness=0.5), (0.6, 0.6, 1.1),
             (0.3, 0.3, 0.0), 0.4)  # fmt: skip
     build.add_light("POINT", (0.8, -1.4, 2.8), energy=230.0, shadow_soft_size=0.2)
