@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a feature costs an iteration of the fit: the scene of `iteration` at 256² plain, and again with one feature each,
-in the same run. An iteration is a step (textures, shading, loss, backward) and its share of gathering the samples of its
-view, which serve four steps."""
+"""What a feature costs an iteration of the fit: the scene of `iteration` at 256², plain and with one feature each,
+in the same run. An iteration is a step (textures, shading, loss, backward) and its share of gathering the samples of
+its view, which serve four steps."""
 
 from __future__ import annotations
 

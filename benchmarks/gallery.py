@@ -24,9 +24,9 @@ STORE = OUTPUT / "gallery.json"
 QUALITY = 88  # of JPEG, colours at full size
 HEAD = """# Gallery
 
-What the engine renders beside what Cycles renders: **Cycles | Likeness | their difference × 8** around grey, and decibels of
-the sRGB-encoded picture against the converged one of Cycles. `python -m benchmarks.gallery` makes this page. Grain in the
-difference is what is left of noise, mostly the engine's; whatever has a shape is a difference of formulas.
+What the engine renders beside what Cycles renders: **Cycles | Likeness | their difference × 8** around grey, and dB
+of the sRGB-encoded picture against the converged one of Cycles. `python -m benchmarks.gallery` makes this page.
+Grain in the difference is what is left of noise, mostly the engine's; whatever has a shape is a difference of formulas.
 """
 
 

@@ -131,7 +131,7 @@ def plain_shaders() -> bpy.types.Object:
 
 
 def flat_and_coarse() -> bpy.types.Object:
-    """Coarse balls, flat and smooth (whose terminators Cycles moves), and a cylinder with smooth sides and sharp rims."""
+    """Coarse balls, flat and smooth (whose terminators Cycles moves), and a can with smooth sides and sharp rims."""
     camera = stage()
     bpy.data.objects.remove(bpy.data.objects["Ball"])
     paint = build.add_material("Paint", base_color=(0.6, 0.4, 0.15), roughness=0.35)
@@ -147,14 +147,15 @@ def flat_and_coarse() -> bpy.types.Object:
 
 
 def mirrored() -> bpy.types.Object:
-    """A normal-mapped ball, its mirror image by a negative scale, and one that is stretched as well."""
+    """A normal-mapped ball, mirrored and stretched ones, one that shares its mesh with it and one that does not."""
     camera = stage()
     image = build.add_image("Normal", normal_pixels(waves=6, slope=0.7), "Non-Color")
     dress("Ball", normal=image, base_color=(0.6, 0.3, 0.1), roughness=0.35)
     ball = bpy.data.objects["Ball"]
     ball.scale, ball.location = (0.6, 0.6, 0.6), (0.0, 0.4, 0.6)
-    for number, scale in enumerate(((-0.6, 0.6, 0.6), (0.5, -0.8, -0.4))):
-        other = build.link(bpy.data.objects.new(f"Mirrored {number}", ball.data), (2.6 * number - 1.3, 0.0, 0.6))
+    for number, scale in enumerate(((-0.6, 0.4, 0.7), (0.5, -0.8, -0.4))):
+        mesh = ball.data.copy() if number else ball.data
+        other = build.link(bpy.data.objects.new(f"Mirrored {number}", mesh), (2.6 * number - 1.3, 0.0, 0.6))
         other.scale = scale
         other.rotation_euler = (0.2, 0.4, 0.3 * number)
     _point()
@@ -328,3 +329,6 @@ SCENE: dict[str, Case] = {
     "sky_and_metal": _case(sky_and_metal, EXACT),
 }
 """Compared without indirect light."""
+
+TESTED = {name: SCENE[name] for name in ("node_chain", "mirrored")}
+"""Of these the tests have a stored picture by Cycles."""
