@@ -19,7 +19,7 @@ from tests.scenes import build, cycles
 
 from .figures import CACHE, OUTPUT, Figure, at_least, note, psnr, run, show
 
-SIZE, SAMPLES = 160, 768
+SIZE, SAMPLES = 128, 400
 CAMERAS = {"View 1": (0.0, -4.6, 2.2), "View 2": (-2.4, -3.9, 1.6), "View 3": (2.4, -3.9, 3.0)}
 HELD_OUT = {"Held out 1": (-1.2, -4.4, 2.9), "Held out 2": (1.4, -4.4, 1.5)}
 PAINT = "Paint"

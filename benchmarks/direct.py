@@ -25,6 +25,7 @@ EXACT, LARGE = 50.0, 45.0  # dB wanted
 # module of tests.scenes, its dictionaries of scenes
 CATALOGUES = {
     "catalogue_scene": ("SCENE",),
+    "catalogue_surface": ("SURFACE",),
     "catalogue_alpha": ("ALPHA",),
 }
 

@@ -44,6 +44,7 @@ class Surfaces:
     emission: torch.Tensor  # [P, 3]
     layers: torch.Tensor | None = None  # [P, 10], see shading/coat.py; None where no pixel has any
     grain: torch.Tensor | None = None  # [P, GRAIN_WIDTH], see shading/grain.py; likewise
+    rough: torch.Tensor | None = None  # [P, 1] diffuse roughness; likewise
 
 
 def default_material() -> Material:
@@ -132,7 +133,9 @@ class MaterialBank:
             return Surfaces(torch.zeros((0, SURFACE_WIDTH), device=self.device), empty, empty)
         blocks = [self._block(self.materials[row], view, geometry, part) for row, part in view.material_slices]
         parameters, normal, emission = (torch.cat(column) for column in zip(*blocks, strict=True))
-        return Surfaces(parameters, normal, emission, self._layers(view), self._grain(view, geometry))
+        return Surfaces(
+            parameters, normal, emission, self._layers(view), self._grain(view, geometry), self._rough(view, geometry)
+        )
 
     def _grain(self, view: View, geometry: DeviceGeometry) -> torch.Tensor | None:
         seen = [(self.materials[row], part) for row, part in view.material_slices]
@@ -151,6 +154,13 @@ class MaterialBank:
         lost = (tangent * tangent).sum(1) <= 0.0  # no tangent, no grain
         rows[lost, 3] = 0.0
         return rows
+
+    def _rough(self, view: View, geometry: DeviceGeometry) -> torch.Tensor | None:
+        seen = [(self.materials[row].diffuse_roughness, part) for row, part in view.material_slices]
+        if not any(socket.texture is not None or socket.value[0] > 0.0 for socket, _ in seen):
+            return None
+        parts = [self._unit_at(socket, geometry, view.face[part], view.barycentric[part]) for socket, part in seen]
+        return torch.cat(parts)[:, None]
 
     def _layers(self, view: View) -> torch.Tensor | None:
         seen = [(layer_sockets(self.materials[row]), part) for row, part in view.material_slices]
@@ -241,7 +251,12 @@ class MaterialBank:
 
     def alpha(self, geometry: DeviceGeometry, row: int, face: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """Alpha [N] of a material at points of triangles `face` [N] with corner `weights` [N, 3]."""
-        socket = self.materials[row].alpha
+        return self._unit_at(self.materials[row].alpha, geometry, face, weights)
+
+    def _unit_at(
+        self, socket: Socket, geometry: DeviceGeometry, face: torch.Tensor, weights: torch.Tensor
+    ) -> torch.Tensor:
+        """A number between 0 and 1 at points of triangles."""
         if socket.texture is None:
             return self._constant(socket, 1).expand(len(face), 1)[:, 0].clamp(0.0, 1.0)
         uv = self._mapped(socket.texture, geometry.uv_at(self.uv_slot(socket.texture), face, weights))

@@ -24,6 +24,7 @@ from .shading.layers import BELOW, LAYER_WIDTH, layer_rows, sampled_as, seen_bel
 from .shading.lights import light_arrays, light_colors
 from .shading.lobes import lobe_weights
 from .shading.paths import World
+from .shading.rough_diffuse import rough_rows, shade_rough, without_diffuse
 from .shading.samples import Samples
 from .shading.shade import shade
 from .transparency import Transparency, TransparentTracer, is_transparent
@@ -135,6 +136,9 @@ class Renderer:
         if surfaces.layers is not None:
             layers = layer_rows(surfaces.layers, surfaces.normal, view.frames)
             lobes, emission = seen_below(lobes, layers), emission * layers[:, BELOW]
+        if surfaces.rough is not None:
+            rough = rough_rows(lobes, surfaces.parameters[:, :3], surfaces.rough, surfaces.normal, view.frames)
+            lobes, emission = without_diffuse(lobes), emission + shade_rough(rough, *light)
         if surfaces.grain is None:
             radiance = shade(lobes, *light) + emission
         else:

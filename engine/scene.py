@@ -102,6 +102,7 @@ class Material:
     specular_tint: Socket = field(default_factory=lambda: colour(1.0, 1.0, 1.0))
     emission_color: Socket = field(default_factory=lambda: colour(1.0, 1.0, 1.0))
     emission_strength: Socket = field(default_factory=lambda: scalar(0.0))
+    diffuse_roughness: Socket = field(default_factory=lambda: scalar(0.0))
     alpha: Socket = field(default_factory=lambda: scalar(1.0))  # what is not the surface's is what lies behind it
     anisotropic: float = 0.0  # constant, as is its rotation, in turns
     anisotropic_rotation: float = 0.0

@@ -269,7 +269,7 @@ def _layered(looks: list[dict[str, Any]], light: str) -> bpy.types.Object:
     return camera
 
 
-def _layered_cases(name: str, looks: list[dict[str, Any]]) -> dict[str, Case]:
+def layered_cases(name: str, looks: list[dict[str, Any]]) -> dict[str, Case]:
     """A case for each kind of light."""
     cases = {
         f"{name}_{light.lower()}": Case(partial(_layered, looks, light), LAYERS_EXACT, samples=samples)
@@ -281,7 +281,7 @@ def _layered_cases(name: str, looks: list[dict[str, Any]]) -> dict[str, Case]:
 
 
 LAYERED: dict[str, Case] = (
-    _layered_cases("coat", COATS) | _layered_cases("sheen", SHEENS) | _layered_cases("grain", GRAINS)
+    layered_cases("coat", COATS) | layered_cases("sheen", SHEENS) | layered_cases("grain", GRAINS)
 )
 """Coat, sheen and anisotropy, compared without indirect light on small pictures."""
 

@@ -17,6 +17,7 @@ from .build import encode_srgb
 from .catalogue import DIRECT, FULL, LAYERED, Case
 from .catalogue_alpha import ALPHA
 from .catalogue_scene import TESTED
+from .catalogue_surface import SURFACE
 from .cycles import render_cycles
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "forward"
@@ -68,8 +69,7 @@ def main(names: list[str]) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     for cases, direct_only, size in (
         (DIRECT, True, SIZE),
-        (LAYERED | ALPHA, True, SMALL),
-        (TESTED, True, SMALL),
+        (LAYERED | ALPHA | SURFACE | TESTED, True, SMALL),
         (FULL, False, SIZE),
     ):
         for name, case in cases.items():

@@ -83,13 +83,14 @@ def random_light(rng: np.random.Generator) -> str:
 
 @dataclass
 class Draw:
-    """Mean radiance of a ball by Cycles and by the engine."""
+    """Mean radiance [3] of a ball by Cycles and by the engine, and the noise of these means, relative."""
 
     kind: str  # of light
     look: dict[str, Any]
-    expected: np.ndarray  # [3]
-    noise: float  # of the expected mean, relative
-    found: np.ndarray  # [3]
+    expected: np.ndarray
+    noise: float
+    found: np.ndarray
+    own_noise: float
 
     @property
     def error(self) -> float:
@@ -97,8 +98,8 @@ class Draw:
         return float(np.abs(self.found - self.expected).max() / self.expected.mean())
 
 
-def draw(seed: int, samples: int = 256, ours: int = 256) -> Draw:
-    """Render a random ball with both, without indirect light; ``samples`` by Cycles, in two renders."""
+def draw(seed: int, samples: int = 256) -> Draw:
+    """Render a random ball with both, each twice with half of ``samples``, without indirect light."""
     rng = np.random.default_rng(seed)
     build.new_scene()
     look = random_look(rng)
@@ -108,14 +109,19 @@ def draw(seed: int, samples: int = 256, ours: int = 256) -> Draw:
     bpy.context.scene.render.film_transparent = True
     bpy.context.view_layer.update()
     scene = read_scene(bpy.context.scene)
-    found = render(scene, camera.name, SIZE, SIZE, samples=ours, direct_only=True, seed=seed)[..., :3]
+    half = samples // 2
+    own = [render(scene, camera.name, SIZE, SIZE, half, direct_only=True, seed=number) for number in (1, 2)]
     with tempfile.TemporaryDirectory() as folder:
-        settings = {"width": SIZE, "height": SIZE, "samples": samples // 2, "direct_only": True}
-        halves = [
-            render_cycles(bpy.context.scene, camera, Path(folder) / "half.exr", seed=number, **settings)[..., :3]
+        settings = {"width": SIZE, "height": SIZE, "samples": half, "direct_only": True}
+        cycles = [
+            render_cycles(bpy.context.scene, camera, Path(folder) / "half.exr", seed=number, **settings)
             for number in (1, 2)
         ]
-    means = [half.mean((0, 1), dtype=np.float64) for half in halves]
-    expected = (means[0] + means[1]) / 2
-    noise = float(np.abs(means[0] - means[1]).max() / 2 / expected.mean())
-    return Draw(kind, look, expected, noise, found.mean((0, 1), dtype=np.float64))
+    return Draw(kind, look, *_mean(cycles), *_mean(own))
+
+
+def _mean(halves: list[np.ndarray]) -> tuple[np.ndarray, float]:
+    """Mean radiance [3] of two pictures and how much of it their difference leaves in doubt."""
+    first, second = (half[..., :3].mean((0, 1), dtype=np.float64) for half in halves)
+    mean = (first + second) / 2
+    return mean, float(np.abs(first - second).max() / 2 / mean.mean())
