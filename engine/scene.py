@@ -137,6 +137,9 @@ class Mesh:
     material_index: np.ndarray  # [T] int32 into material_names
     # MikkTSpace tangents of the active UV map: xyz in world space and bitangent sign; None without UVs
     corner_tangents: np.ndarray | None = None  # [T, 3, 4] float32
+    # bitangents [T, 3, 3] in world space that lie to tangents and normals as in the object's own space; None: normal x
+    # tangent, as wherever the object is not stretched
+    corner_bitangents: np.ndarray | None = None
     # tangents that the grain of anisotropic materials follows, of any length; None where there is no such material
     grain: np.ndarray | None = None  # [T, 3, 3] float32, world space
     object_name: str = ""  # the object that owns it (equal for all its instances)
