@@ -193,7 +193,7 @@ class MaterialBank:
         if coat is None:
             return view.frames.smooth[part]
         mapped = self._lookup(coat.texture, self.texture_uv(coat.texture, view, geometry, part))
-        return _mapped_normal(mapped, coat.strength, view, part)
+        return _mapped_normal(mapped, coat.strength, view, geometry, part)
 
     def _block(
         self, material: Material, view: View, geometry: DeviceGeometry, part: slice
