@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 import torch.nn.functional as F
+import warp as wp
 
 from .color.srgb import srgb_decode
 from .geometry import DEFAULT_MATERIAL, Geometry
 from .ops.blender_texture import sample_texture
 from .scene import Image, Material, Scene, Socket, Texture, colour, scalar
 from .shading.grain import GRAIN_WIDTH
+from .shading.live_texels import LiveTexture, share_of_base
 from .shading.lobes import SURFACE_WIDTH
 from .shading.reduction import reduced
 from .shading.secondary import BASE_COLOR, EMISSION, METALLIC, ROUGHNESS, MaterialArrays, MaterialTable
@@ -191,7 +193,7 @@ class MaterialBank:
         if coat is None:
             return view.frames.smooth[part]
         mapped = self._lookup(coat.texture, self.texture_uv(coat.texture, view, geometry, part))
-        return _mapped_normal(mapped, coat.strength, view, part)
+        return _mapped_normal(mapped, coat.strength, view, geometry, part)
 
     def _block(
         self, material: Material, view: View, geometry: DeviceGeometry, part: slice
@@ -253,7 +255,7 @@ class MaterialBank:
             strength = material.normal.strength
         normal = view.frames.smooth[part]
         if mapped is not None:
-            normal = _mapped_normal(mapped, strength, view, part)
+            normal = _mapped_normal(mapped, strength, view, geometry, part)
         return parameters, normal, emission
 
     def _constant(self, socket: Socket, width: int) -> torch.Tensor:
@@ -307,26 +309,64 @@ class MaterialBank:
                 *material.specular_level.value, *material.specular_tint.value, *np.broadcast_to(emission, 3),
                 *self._mean_layers(row),
             ]  # fmt: skip
+            glow, factor = self._emission(material)
             sockets = {
                 "base_color": (BASE_COLOR, material.base_color),
                 "metallic": (METALLIC, material.metallic),
                 "roughness": (ROUGHNESS, material.roughness),
-                "emission": (EMISSION, material.emission_color),
+                "emission": (EMISSION, glow),
             }
             for target, (which, socket) in sockets.items():
                 bundle = self.bundle_of(material.name, target)
                 if bundle is not None:
                     value = fitted[id(bundle)][..., slice(*bundle.channels[target])]
-                    table.set_texture(row, which, value, bundle.texture, self.uv_slot(bundle.texture))
+                    live = target in ("base_color", "emission")
+                    table.set_texture(row, which, value, bundle.texture, self.uv_slot(bundle.texture), live)
                     if target == "emission":
                         constants[10:13] = [1.0, 1.0, 1.0]
                 elif socket.texture is not None:
-                    value = self._reduced(socket.texture, scalar=target in ("metallic", "roughness"))
+                    value = self._reduced(socket.texture, scalar=len(socket.value) == 1)
                     table.set_texture(row, which, value, socket.texture, self.uv_slot(socket.texture))
                     if target == "emission":
-                        constants[10:13] = list(np.broadcast_to(material.emission_strength.value, 3))
+                        constants[10:13] = list(np.broadcast_to(factor, 3))
             table.set_constants(row, np.array(constants, np.float32))
         return table.arrays()
+
+    def live_textures(self, table: MaterialArrays) -> list[LiveTexture]:
+        """Fitted textures that light samples may come from, as they were when `table` was made."""
+        textures, live = table.textures.numpy(), table.live.numpy()
+        pool = wp.to_torch(table.pool)
+
+        def values(row: int, which: int) -> torch.Tensor | None:
+            first, width, height = (int(number) for number in textures[row, which, :3])
+            return None if first < 0 else pool[first : first + 3 * width * height].reshape(height, width, 3)
+
+        found: list[tuple[int, LiveTexture]] = []
+        rows = {material.name: row for row, material in enumerate(self.materials)}
+        for number, bundle in enumerate(self.bundles):
+            row = rows.get(bundle.material, -1)
+            for target, which in (("base_color", BASE_COLOR), ("emission", EMISSION)):
+                before = values(row, which) if target in bundle.channels and row >= 0 else None
+                if before is None:
+                    continue
+                share = torch.ones_like(before)
+                if target == "base_color":
+                    metallic = values(row, METALLIC)
+                    same = metallic is not None and metallic.shape == before.shape
+                    share = share_of_base(table, row, before, metallic if same else None)
+                texture = LiveTexture(number, bundle.channels[target], target == "base_color", before, share)
+                found.append((int(live[row, which]), texture))
+        return [texture for _, texture in sorted(found, key=lambda item: item[0])]
+
+    def _emission(self, material: Material) -> tuple[Socket, np.ndarray]:
+        """The socket whose texture indirect light looks up for emission, and what to multiply it with: where colour and
+        strength both have one, the strength's mean."""
+        color, strength = material.emission_color, material.emission_strength
+        if strength.texture is None:
+            return color, strength.value
+        if color.texture is None:
+            return strength, color.value
+        return color, self._reduced(strength.texture, scalar=True).mean((0, 1)).cpu().numpy()
 
     def _mean_layers(self, row: int) -> np.ndarray:
         """Layer sockets of a material as indirect light takes them: a texture counts as its mean."""
@@ -356,14 +396,16 @@ def _textures_of(material: Material) -> list[Texture]:
     return textures + [normal.texture for normal in maps if normal is not None]
 
 
-def _mapped_normal(mapped: torch.Tensor, strength: float, view: View, part: slice) -> torch.Tensor:
+def _mapped_normal(
+    mapped: torch.Tensor, strength: float, view: View, geometry: DeviceGeometry, part: slice
+) -> torch.Tensor:
     """World-space normals from tangent-space map values in [0, 1] (docs/blender-image-formation.md §3.6)."""
     c = 2.0 * mapped - 1.0
     x, y = c[:, 0:1] * strength, c[:, 1:2] * strength
     z = 1.0 + (c[:, 2:3] - 1.0) * min(max(strength, 0.0), 1.0)
     n = view.raw_normal[part]
     t = view.tangent[part, :3]
-    bitangent = torch.linalg.cross(n, t) * torch.sign(view.tangent[part, 3:4])
-    normal = F.normalize(x * t + y * bitangent + z * n, dim=1, eps=1e-12) * view.side[part, None]
+    b = geometry.bitangent_at(view, part)
+    normal = F.normalize(x * t + y * b + z * n, dim=1, eps=1e-12) * view.side[part, None]
     has_tangent = (t * t).sum(1, keepdim=True) > 0
     return torch.where(has_tangent, normal, view.frames.smooth[part])

@@ -137,6 +137,9 @@ class Mesh:
     material_index: np.ndarray  # [T] int32 into material_names
     # MikkTSpace tangents of the active UV map: xyz in world space and bitangent sign; None without UVs
     corner_tangents: np.ndarray | None = None  # [T, 3, 4] float32
+    # bitangents [T, 3, 3] in world space that lie to tangents and normals as in the object's own space; None: normal x
+    # tangent, as wherever the object is not stretched
+    corner_bitangents: np.ndarray | None = None
     # tangents that the grain of anisotropic materials follows, of any length; None where there is no such material
     grain: np.ndarray | None = None  # [T, 3, 3] float32, world space
     object_name: str = ""  # the object that owns it (equal for all its instances)
@@ -198,6 +201,11 @@ class Camera:
     ortho_scale: float = 6.0
     clip_start: float = 0.1
     clip_end: float = 1000.0
+    data_name: str = ""  # camera datablock: the lens belongs to it, cameras that share it change together
+    # k1, k2, p1, p2, k3 of the lens, see camera.distort; renders show none
+    distortion: tuple[float, float, float, float, float] | None = None
+    pose_obstacle: str = ""  # why its place, or its lens, cannot be changed; "" where it can
+    lens_obstacle: str = ""
 
 
 @dataclass
@@ -246,6 +254,7 @@ class Film:
     filter_width: float = 1.5
     exposure: float = 1.0  # cycles.film_exposure, multiplies radiance
     transparent: bool = False
+    bounces: int = 4  # reflections between surfaces: the lesser of Cycles' limits for all and for diffuse ones
     transparent_bounces: int = 8  # transparent surfaces that a ray may cross
 
 

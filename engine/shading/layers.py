@@ -35,6 +35,7 @@ NORMAL_WIDTH = 3
 AFTER_SOCKETS = wp.constant(10)
 AFTER_LAYERS = wp.constant(12)
 BELOW = slice(0, 3)
+COAT = slice(3, 4)
 SHEEN = slice(6, 9)
 
 
