@@ -133,6 +133,28 @@ def relief(light: str, method: str) -> bpy.types.Object:
     return camera
 
 
+def embossed(light: str) -> bpy.types.Object:
+    """A ball with a Bump node, another with one on top of a normal map, inverted and weaker."""
+    camera = table()
+    height, image = gray("Height", waves()), build.add_image("Bumps", bumps(depth=0.03), "Non-Color", is_float=True)
+    for number, (strength, distance) in enumerate(((1.0, 0.1), (0.6, 0.08))):
+        material = build.add_material(f"Ball {number}", base_color=(0.5, 0.3, 0.2), roughness=0.4)
+        tree = material.node_tree
+        if number:
+            link_normal_map(material, image, "Normal")
+        principled = next(node for node in tree.nodes if node.type == "BSDF_PRINCIPLED")
+        bump, texture = tree.nodes.new("ShaderNodeBump"), tree.nodes.new("ShaderNodeTexImage")
+        texture.image, bump.invert = height, bool(number)
+        bump.inputs["Strength"].default_value, bump.inputs["Distance"].default_value = strength, distance
+        for link in principled.inputs["Normal"].links:
+            tree.links.new(link.from_socket, bump.inputs["Normal"])
+        tree.links.new(texture.outputs["Color"], bump.inputs["Height"])
+        tree.links.new(bump.outputs["Normal"], principled.inputs["Normal"])
+        build.add_sphere(f"Ball {number}", material, 0.9, (1.9 * number - 0.95, 0.2, 0.9))
+    light_up(light)
+    return camera
+
+
 SURFACE: dict[str, Case] = layered_cases("chalk", CHALKS) | {
     "lacquer_point": Case(partial(lacquer, "POINT"), LAYERS_EXACT),
     "lacquer_environment": Case(partial(lacquer, "ENVIRONMENT"), EXACT, 4096),
@@ -145,5 +167,6 @@ SURFACE: dict[str, Case] = layered_cases("chalk", CHALKS) | {
 
 BENT: dict[str, Case] = {
     "relief_bent": Case(partial(relief, "POINT", "BUMP"), EXACT),
+    "embossed_point": Case(partial(embossed, "POINT"), EXACT),
 }
-"""Displacement that bends normals: read with baking."""
+"""Bump, and displacement that bends normals: read with baking."""
