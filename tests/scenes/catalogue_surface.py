@@ -181,12 +181,11 @@ def metals(light: str) -> bpy.types.Object:
 
 SURFACE: dict[str, Case] = layered_cases("chalk", CHALKS) | {
     "lacquer_point": Case(partial(lacquer, "POINT"), LAYERS_EXACT),
-    "lacquer_environment": Case(partial(lacquer, "ENVIRONMENT"), EXACT, 4096),
+    "lacquer_environment": Case(partial(lacquer, "ENVIRONMENT"), EXACT, 1024),
     "patches_sun": Case(partial(patches, "SUN"), LAYERS_EXACT, 1024),
-    "patches_environment": Case(partial(patches, "ENVIRONMENT"), EXACT, 4096),
+    "patches_environment": Case(partial(patches, "ENVIRONMENT"), EXACT, 1024),
     "metals_point": Case(partial(metals, "POINT"), LAYERS_EXACT),
     "relief_point": Case(partial(relief, "POINT", "DISPLACEMENT"), LAYERS_EXACT),
-    "relief_environment": Case(partial(relief, "ENVIRONMENT", "DISPLACEMENT"), EXACT, 4096),
 }
 """Rough diffuse surfaces, coat normals, textured layers and displacement, compared on small pictures."""
 
