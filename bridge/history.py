@@ -58,6 +58,7 @@ def add_run(
     run.targets = "\n".join(map(str, settings.targets))
     for name in _ALSO_STORED:
         setattr(run, name, getattr(settings, name))
+    run.use_cycles = settings.cycles
     run.steps, run.stopped = result.iterations, result.cancelled
     run.seconds = sum(result.seconds.values())
     scores = [
@@ -132,6 +133,7 @@ def restore_settings(scene: bpy.types.Scene, index: int = -1) -> list[str]:
     stored = stored_settings(scene)
     for name in _ALSO_STORED:
         setattr(stored, name, getattr(run, name))
+    stored.use_cycles = run.use_cycles
     return restore_targets(scene, run.targets.splitlines())
 
 

@@ -38,11 +38,15 @@ from .render import Renderer, resolve_device
 from .result import SCENE_TARGETS, FitResult, FitSettings, Progress
 from .scene import Scene
 from .shading.gather import SampleCounts
+from .shading.paths import World
 from .solve.cameras import Cameras, find_cameras
 from .stages import Stage, plan_stages
 
-# Light samples a pixel: for each light with a size, for an environment image, by the BSDF; reflections followed.
-COUNTS = SampleCounts(light=4, environment=4, bsdf=8, bounces=2)
+# Light samples a pixel: for each light with a size, for an environment image, by the BSDF; reflections followed before
+# the radiance cache takes over.
+COUNTS = SampleCounts(light=4, environment=4, bsdf=8, bounces=1)
+# Pixels of all photos to a path of the radiance cache, within limits.
+CACHE_PIXELS = 8
 # Of surfaces whose material is known, light is fitted to one square of pixels in this many.
 BLOCKS = 8
 # Adam step sizes in the parameters' own units (stored texture values, logarithms, stops) at Stage.step = 1.
@@ -162,7 +166,7 @@ class FitRun:
         try:
             if self.run_dir is None:
                 raise LikenessError("the fit has no job folder")
-            self.cycles = CyclesLoop(self, CyclesService(self.run_dir), COUNTS.bounces)
+            self.cycles = CyclesLoop(self, CyclesService(self.run_dir))
         except LikenessError as error:
             self.warnings.append(f"Cycles cannot check the fit, which goes on without it: {error}.")
 
@@ -205,6 +209,14 @@ class FitRun:
             self.seconds[stage.name] = self.seconds.get(stage.name, 0.0) + clock.seconds() - stage_began
             self._stage, self._block, self._optimizer = self._stage + 1, 0, None
 
+    def world(self, seed: int, environment_fixed: bool = False) -> World:
+        """The scene as rays see it at this moment, reflected light included; see Renderer.world."""
+        world = self.renderer.world(environment_fixed)
+        projections = [photo.level(self.level).projection for photo in self.photos]
+        pixels = sum(projection.width * projection.height for projection in projections)
+        self.renderer.remember_light(world, projections, min(max(pixels // CACHE_PIXELS, 2048), 8192), seed)
+        return world
+
     def _work_done(self, inside: int = 0) -> float:
         """Work of all steps so far, `inside` of them in the current block, see Stage.work."""
         past = sum(stage.blocks * stage.visits * stage.work for stage in self.stages[: self._stage])
@@ -234,7 +246,7 @@ class FitRun:
             return
         residuals = hypotheses.Residuals(self.parameters, self.device)
         with torch.no_grad():
-            world = self.renderer.world()
+            world = self.world(977)
             for index, photo in enumerate(self.photos):
                 level = photo.level(stage.level)
                 shown = torch.zeros_like(level.target)
@@ -263,7 +275,7 @@ class FitRun:
         with torch.no_grad():
             renderer.light_color = parameters.light_color().detach()
             renderer.environment = parameters.environment().detach()
-        world = renderer.world(environment_fixed=not parameters.world_is_free())
+        world = self.world(seed, environment_fixed=not parameters.world_is_free())
         visits = stage.visits * len(self.photos)
         order = torch.cat([torch.randperm(len(self.photos), generator=generator) for _ in range(stage.visits)])
         for visit, index in enumerate(order.tolist()):
@@ -299,7 +311,7 @@ class FitRun:
     @torch.no_grad()
     def whole_picture(self, index: int) -> torch.Tensor:
         """What photo `index` would show at the present level, also where the fit does not look."""
-        world = self.renderer.world()
+        world = self.world(self.iteration)
         cached = self.cache.gather(index, self.level, world, self.iteration, QUICK, everywhere=True)
         return self._predicted(cached, index)
 

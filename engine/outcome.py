@@ -160,9 +160,10 @@ def _pictures(run: FitRun, result: FitResult, samples: int) -> None:
         unfitted = 2.0**photo.exposure * torch.from_numpy(np.asarray(photo.white_balance, np.float32)).to(run.device)
         pictures = []
         for renderer, projection, factor in zip((before, after), projections, (unfitted, gain), strict=True):
-            linear = render_with(renderer, projection, run.scene.film, samples, False, run.settings.seed)
-            linear = linear[..., :3] * factor
-            pictures.append(run.view_transform(linear).cpu().numpy())
+            linear = render_with(renderer, projection, run.scene.film, samples, False, run.settings.seed)[..., :3]
+            if run.cycles is not None:
+                linear = run.cycles.corrected(linear, index, at_start=renderer is before)
+            pictures.append(run.view_transform(linear * factor).cpu().numpy())
         target = level.target
         if photo.domain == "linear":
             target = run.view_transform(target)
