@@ -21,7 +21,10 @@ from pathlib import Path
 
 from .figures import OUTPUT, ROOT, Figure
 
-NAMES = ("view_accuracy", "ops", "visibility", "scaling", "iteration", "forward", "six_photos", "gold_cape")
+NAMES = (
+    "view_accuracy", "ops", "visibility", "scaling", "iteration", "features", "forward", "direct", "tabletop",
+    "random_materials", "gradients", "cycles_loop", "six_photos", "cameras", "gold_cape",
+)  # fmt: skip
 PAGE = ROOT / "docs" / "benchmarks.md"
 STORE = OUTPUT / "figures.json"
 

@@ -26,6 +26,7 @@ from .cycles_loop import CyclesLoop
 from .cycles_service import CyclesService
 from .errors import CancelledError, DivergedError, LikenessError
 from .first_guess import balance_light
+from .job import CHECKPOINT
 from .losses import material_prior, photo_loss, scene_prior
 from .outcome import build_result, coverage_weights
 from .parameters import Parameters, names_by_kind
@@ -38,6 +39,7 @@ from .result import SCENE_TARGETS, FitResult, FitSettings, Progress
 from .scene import Scene
 from .shading.gather import SampleCounts
 from .shading.paths import World
+from .solve.cameras import Cameras, find_cameras
 from .stages import Stage, plan_stages
 
 # Light samples a pixel: for each light with a size, for an environment image, by the BSDF; reflections followed before
@@ -75,16 +77,19 @@ def fit(
     transform = ViewTransform(scene.view, resolve_device(settings.device))
     for photo in scene.photos:
         warnings += load_photo(photo, settings.resolution, transform.tone_curve)
-    run = FitRun(scene, settings, run_dir, transform)
-    run.watch = watch
-    run.warnings = warnings
+    set_up = time.monotonic() - started
+    cameras = yield from find_cameras(scene, settings, transform, run_dir, resume)
+    run = FitRun(cameras.scene, settings, run_dir, transform)
+    run.cameras, run.watch = cameras, watch
+    run.warnings = warnings + cameras.warnings
     run.ask_cycles()
-    if resume and run_dir is not None:
+    if resume and run_dir is not None and (not cameras.free or (run_dir / CHECKPOINT).is_file()):
         run.restore(load_checkpoint(run_dir, run.fingerprint()))
-    run.seconds["set-up"] = run.seconds.get("set-up", 0.0) + time.monotonic() - started
-    cancelled = False
+    run.seconds["set-up"] = run.seconds.get("set-up", 0.0) + set_up
+    cancelled = cameras.cancelled
     try:
-        yield from run.steps()
+        if not cancelled:
+            yield from run.steps()
     except (CancelledError, KeyboardInterrupt):
         cancelled = True
         run.save()
@@ -111,7 +116,8 @@ class FitRun:
         self.chosen = names_by_kind(settings.targets)
         scene_free = any(kind in SCENE_TARGETS for kind in self.chosen)
         self.stages = plan_stages(settings, len(self.photos), scene_free)
-        self.parameters = Parameters.of(self.renderer, self.chosen, self.stages[0].texture_size)
+        first_size = self.stages[0].texture_size if self.stages else settings.texture_size
+        self.parameters = Parameters.of(self.renderer, self.chosen, first_size)
         self.renderer.bank.bundles = self.parameters.bundles
         fitted = {bundle.material for bundle in self.parameters.bundles}
         rows = {row for row, material in enumerate(self.renderer.bank.materials) if material.name in fitted}
@@ -122,6 +128,7 @@ class FitRun:
         self.cycles: CyclesLoop | None = None
         self.history: list[tuple[int, str, float]] = []
         self.warnings: list[str] = []
+        self.cameras = Cameras(scene)
         self.watch: Callable[[FitRun, int, torch.Tensor], None] | None = None
         self.seconds: dict[str, float] = {}
         self.iteration = 0
@@ -159,7 +166,7 @@ class FitRun:
         try:
             if self.run_dir is None:
                 raise LikenessError("the fit has no job folder")
-            self.cycles = CyclesLoop(self, CyclesService(self.run_dir), COUNTS.bounces)
+            self.cycles = CyclesLoop(self, CyclesService(self.run_dir))
         except LikenessError as error:
             self.warnings.append(f"Cycles cannot check the fit, which goes on without it: {error}.")
 
@@ -193,9 +200,8 @@ class FitRun:
                     done = self._work_done(inside)
                     speed = (done - done_before) / max(clock.seconds(), 1e-6)
                     left = (total - done) / max(speed, 1e-6)
-                    progress = Progress(
-                        self.iteration, self.iterations, stage.name, loss, speed / stage.work, max(left, 0.0)
-                    )
+                    count, counts = self.cameras.steps + self.iteration, self.cameras.steps + self.iterations
+                    progress = Progress(count, counts, stage.name, loss, speed / stage.work, max(left, 0.0))
                     with clock.stopped():  # whoever drives the fit may let it wait
                         yield progress
                 self._block += 1

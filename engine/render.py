@@ -30,6 +30,7 @@ from .shading.lights import DIFFUSE_ONLY, FAR, GLOSSY_ONLY, NO_LOBES, light_arra
 from .shading.live_texels import is_worth_it
 from .shading.lobes import lobe_weights
 from .shading.paths import World
+from .shading.rough_diffuse import rough_rows, shade_rough, without_diffuse
 from .shading.samples import Samples
 from .shading.shade import PixelFrames, shade
 from .transparency import Transparency, TransparentTracer, is_transparent
@@ -170,13 +171,13 @@ class Renderer:
         if surfaces.layers is not None:
             layers = layer_rows(surfaces.layers, surfaces.normal, view.frames)
             lobes, emission = seen_below(lobes, layers), emission * layers[:, BELOW]
-        radiance = _shaded(lobes, layers, surfaces.grain, *light, view.samples) + emission
+        radiance = _shaded(lobes, layers, surfaces, *light, view.samples) + emission
         for part, samples in view.parts.items():
             if part != NO_LOBES:
                 of_lobes, of_layers = lobes * _kept(LOBES_OF, part, lobes), layers
                 if layers is not None:
                     of_layers = layers * _kept(LAYERS_OF, part, layers)
-                radiance = radiance + _shaded(of_lobes, of_layers, surfaces.grain, *light, samples)
+                radiance = radiance + _shaded(of_lobes, of_layers, surfaces, *light, samples)
         return radiance
 
     def _gains(self, view: View) -> list[torch.Tensor]:
@@ -226,7 +227,7 @@ class Renderer:
 def _shaded(
     lobes: torch.Tensor,
     layers: torch.Tensor | None,
-    grain: torch.Tensor | None,
+    surfaces: Surfaces,
     normal: torch.Tensor,
     light_color: torch.Tensor,
     environment: torch.Tensor,
@@ -235,10 +236,13 @@ def _shaded(
 ) -> torch.Tensor:
     """Radiance [P, 3] that base and layers reflect of the light of `samples`."""
     light = normal, light_color, environment, frames, samples
-    if grain is None:
-        radiance = shade(lobes, *light)
-    else:
-        radiance = shade(without_grain(lobes, grain), *light) + shade_grain(lobes, *light, grain)
+    radiance, grain = torch.zeros((), device=normal.device), surfaces.grain
+    if surfaces.rough is not None:
+        rough = rough_rows(lobes, surfaces.parameters[:, :3], surfaces.rough, normal, frames)
+        radiance, lobes = shade_rough(rough, *light), without_diffuse(lobes)
+    if grain is not None:
+        radiance, lobes = radiance + shade_grain(lobes, *light, grain), without_grain(lobes, grain)
+    radiance = radiance + shade(lobes, *light)
     return radiance if layers is None else radiance + shade_layers(layers, *light)
 
 
@@ -273,7 +277,8 @@ def _projection(scene: Scene, camera: str, width: int, height: int) -> Projectio
     if camera not in scene.cameras:
         names = ", ".join(f'"{name}"' for name in scene.cameras) or "none"
         raise SceneError(f'There is no camera "{camera}" in the scene; cameras here: {names}')
-    return Projection.of(scene.cameras[camera], width, height, scene.film.pixel_aspect)
+    straight = replace(scene.cameras[camera], distortion=None)  # Blender's lenses do not distort
+    return Projection.of(straight, width, height, scene.film.pixel_aspect)
 
 
 def render(
@@ -298,12 +303,12 @@ def render(
 
 
 def render_with(
-    renderer: Renderer, projection: Projection, film: Film, samples: int, direct_only: bool, seed: int, bounces: int = 1
+    renderer: Renderer, projection: Projection, film: Film, samples: int, direct_only: bool, seed: int
 ) -> torch.Tensor:
-    """The image [H, W, 4] of a prepared renderer, see `render`; with at most `bounces` reflections between surfaces."""
+    """The image [H, W, 4] of a prepared renderer, see `render`."""
     grid = max(1, min(4, int(samples**0.5)))
     each = max(1, round(samples / grid**2))
-    counts = SampleCounts(each, each, each, 0 if direct_only else bounces, emitter=each)
+    counts = SampleCounts(each, each, each, 0 if direct_only else 1, emitter=each)
     margin = filter_reach(film)
     weights = filter_weights(film, grid, 0.0).to(renderer.device)
     world = renderer.world(environment_fixed=True)

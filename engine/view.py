@@ -91,6 +91,7 @@ class DeviceGeometry:
         self.normals = torch.from_numpy(geometry.normals).to(device)
         self.tangents = torch.from_numpy(geometry.tangents).to(device)
         self.grain = None if geometry.grain is None else torch.from_numpy(geometry.grain).to(device)
+        self.bitangents = None if geometry.bitangents is None else torch.from_numpy(geometry.bitangents).to(device)
         self.uvs = torch.from_numpy(geometry.uvs).to(device)  # [S, T, 3, 2]
         self.material = torch.from_numpy(geometry.material.astype(np.int64)).to(device)
         self.bump_correction = torch.from_numpy(bump_correction.astype(np.float32)).to(device)  # [M]
@@ -106,6 +107,13 @@ class DeviceGeometry:
     def grain_at(self, view: View) -> torch.Tensor | None:
         """Tangents [P, 3] that the grain follows at a view's pixels, of any length; None where no mesh has any."""
         return None if self.grain is None else _interpolate(self.grain, view.face, view.barycentric)
+
+    def bitangent_at(self, view: View, part: slice) -> torch.Tensor:
+        """Bitangents [n, 3] of a slice of a view's pixels, of the tangents' length."""
+        if self.bitangents is not None:
+            return _interpolate(self.bitangents, view.face[part], view.barycentric[part].contiguous())
+        normal, tangent = view.raw_normal[part], view.tangent[part]
+        return torch.linalg.cross(normal, tangent[:, :3]) * torch.sign(tangent[:, 3:4])
 
 
 @wp.kernel(enable_backward=False)
