@@ -20,6 +20,7 @@ from ..engine.scene import Material, Mesh
 from . import versions
 from .notes import Notes, label
 from .read_material import MaterialReader
+from .read_visibility import read_visibility
 from .tangents import corner_tangents
 
 _FARTHEST = 1e15  # metres; products of larger coordinates overflow
@@ -51,6 +52,7 @@ class _Instance:
     users_key: int
     grains: list[str]  # of each material, see _grain_kind
     generated: np.ndarray | None  # [V, 3], where there is any grain
+    visibility: dict[str, bool]  # see read_visibility
 
 
 def read_meshes(depsgraph: bpy.types.Depsgraph, materials: MaterialReader, notes: Notes) -> list[Mesh]:
@@ -88,8 +90,11 @@ def read_meshes(depsgraph: bpy.types.Depsgraph, materials: MaterialReader, notes
         _check_tangents(original, local, matrix, [materials.materials[name] for name in names], notes)
         grains = [_grain_kind(materials.materials[name]) for name in names]
         generated = _generated(obj.data) if any(grains) else None
+        material_index = material_index.astype(np.int32)
+        instancer = item.parent.original if item.is_instance else None
+        visibility = read_visibility(original, instancer, depsgraph, notes)
         instances.append(
-            _Instance(name, original, matrix, local, names, material_index.astype(np.int32), key, grains, generated)
+            _Instance(name, original, matrix, local, names, material_index, key, grains, generated, visibility)
         )
     users: dict[int, int] = {}
     for instance in instances:
@@ -158,18 +163,6 @@ def _is_probe(obj: bpy.types.Object) -> bool:
 
 def _check_object(obj: bpy.types.Object, notes: Notes) -> None:
     """Object settings that change a Cycles render and that the engine does not know."""
-    if obj.is_holdout:
-        notes.approximated(obj, "holdout is not supported; rendered as an ordinary surface")
-    if obj.is_shadow_catcher:
-        notes.approximated(obj, "shadow catcher is not supported; rendered as an ordinary surface")
-    for visible, rays in (
-        ("visible_camera", "camera"),
-        ("visible_diffuse", "diffuse"),
-        ("visible_glossy", "glossy"),
-        ("visible_shadow", "shadow"),
-    ):
-        if not getattr(obj, visible):
-            notes.approximated(obj, f"is invisible to {rays} rays; rendered as visible to all")
     for modifier in obj.modifiers:
         if modifier.type == "SUBSURF" and modifier.show_render and versions.uses_adaptive_subdivision(obj, modifier):
             notes.approximated(
@@ -303,4 +296,5 @@ def _to_world(instance: _Instance, shared: bool) -> Mesh:
         grain=grain,
         object_name=instance.original.name_full,
         terminator_offset=versions.terminator_offset(instance.original),
+        **instance.visibility,
     )

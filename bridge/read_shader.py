@@ -32,21 +32,25 @@ SOCKETS = {
     "Emission Color": ("emission_color", 3),
     "Emission Strength": ("emission_strength", 1),
     "Alpha": ("alpha", 1),
+    "Transmission Weight": ("transmission", 1),
 }
 # inputs outside the model: neutral value and what happens instead
 _UNMODELLED = {
     "Diffuse Roughness": (0.0, "treated as 0 (Lambert)"),
     "Subsurface Weight": (0.0, "treated as diffuse of the same base colour"),
-    "Transmission Weight": (0.0, "the surface is treated as opaque"),
     "Thin Film Thickness": (0.0, "the thin film is left out"),
     "Thin Wall": (0.0, "treated as a closed surface"),
 }
+GLASS = (
+    "Transmission Weight: glass is seen through with sharp refraction, whatever its roughness; light passes it straight "
+    "on, and reflections inside of it are left out"
+)
 _GLOSSY = {"ShaderNodeBsdfAnisotropic", "ShaderNodeBsdfGlossy"}
 _TRANSPARENT = "ShaderNodeBsdfTransparent"
 # what Schlick's curve adds at the angle of Principled's edge tint, whose cosine is 1/7
 _EDGE = (6 / 7) ** 5
 _REFLECTION = ("roughness", "ior", "specular_tint")  # fields that only matter where something reflects
-_MIXED = ("alpha", "base_color", "metallic", "specular_level", *_REFLECTION)
+_MIXED = ("alpha", "transmission", "base_color", "metallic", "specular_level", *_REFLECTION)
 
 
 class _ApartError(Exception):
@@ -89,6 +93,8 @@ class ShaderReader:
             return self._glossy(shader, force)
         if kind == _TRANSPARENT:
             return self._transparent(shader)
+        if kind == "ShaderNodeHoldout":
+            return self._holdout()
         if kind in {"ShaderNodeMixShader", "ShaderNodeAddShader"}:
             return self._compound(shader, force)
         return None
@@ -108,6 +114,8 @@ class ShaderReader:
             value = constant(shader.input(socket))
             if value is None or abs(value[0] - neutral) > 1e-6:
                 self._notes.approximated(self._owner, f"{socket} is not modelled: {instead}")
+        if not _is_zero(fields["transmission"]):
+            self._notes.approximated(self._owner, GLASS)
         result = Material(
             self._name,
             **fields,
@@ -157,10 +165,16 @@ class ShaderReader:
 
     def _transparent(self, shader: Source) -> Material:
         """A Transparent BSDF: a surface of which nothing is seen."""
-        if constant(shader.input("Color")) not in {(1.0, 1.0, 1.0), (1.0, 1.0, 1.0, 1.0)}:
-            self._notes.approximated(self._owner, f"{shader.described} is treated as white: it does not tint")
         result = plain(self._name, (0.0, 0.0, 0.0))
         result.alpha = scalar(0.0)
+        red, green, blue = self._inputs.mean(shader, "Color", 3).tolist()
+        result.transparent_color = (red, green, blue)
+        return result
+
+    def _holdout(self) -> Material:
+        """A Holdout: a hole in the picture, black to all but the camera."""
+        result = plain(self._name, (0.0, 0.0, 0.0))
+        result.holdout = True
         return result
 
     def _compound(self, shader: Source, force: bool) -> Material | None:
@@ -174,7 +188,7 @@ class ShaderReader:
                 continue
             result = self._read(kept, force)
             if result is not None and transparent and mixes:
-                self._transparent(left_out)
+                result.transparent_color = self._transparent(left_out).transparent_color
                 factor = self._inputs.socket(shader, shader.node.inputs[0].name, 1, force)
                 result.alpha = self._combined("Alpha", share, result.alpha, factor)
             elif result is not None:

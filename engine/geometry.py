@@ -44,6 +44,9 @@ class Geometry:
     mesh_index: np.ndarray  # [T] int32 index into those of Scene.meshes that have triangles
     material_names: list[str]
     uv_slots: list[str | None]  # slot 0 is each mesh's active map (None)
+    # triangles that rays of the camera, of shadows and of indirect light pass over [3, T]; None: all see all
+    unseen: np.ndarray | None
+    holdout: np.ndarray | None  # [T] bool; None where there are none
     rays: RayTracer
     arrays: GeometryArrays
 
@@ -72,6 +75,23 @@ def _grain_of(meshes: list[Mesh]) -> np.ndarray | None:
         return None
     blank = [np.zeros((len(mesh.triangles), 3, 3), np.float32) if mesh.grain is None else mesh.grain for mesh in meshes]
     return np.ascontiguousarray(np.concatenate(blank), np.float32)
+
+
+def _by_triangle(meshes: list[Mesh], values: list[bool]) -> np.ndarray:
+    return np.repeat(values, [len(mesh.triangles) for mesh in meshes])
+
+
+def _unseen(meshes: list[Mesh]) -> np.ndarray | None:
+    seen = [(mesh.visible_camera, mesh.visible_shadow, mesh.visible_indirect) for mesh in meshes]
+    if all(all(row) for row in seen):
+        return None
+    return np.stack([~_by_triangle(meshes, [row[kind] for row in seen]) for kind in range(3)])
+
+
+def _holdout(scene: Scene, meshes: list[Mesh], names: list[str], material: np.ndarray) -> np.ndarray | None:
+    by_shader = np.array([name in scene.materials and scene.materials[name].holdout for name in names])
+    holdout = _by_triangle(meshes, [mesh.holdout for mesh in meshes]) | by_shader[material]
+    return holdout if holdout.any() else None
 
 
 def _check(mesh: Mesh) -> None:
@@ -135,6 +155,8 @@ def build_geometry(scene: Scene, device: str) -> Geometry:
         mesh_index,
         material_names,
         uv_slots,
+        _unseen(meshes),
+        _holdout(scene, meshes, material_names, material),
         ray_tracer(torch.from_numpy(positions).to(device), triangles),
         arrays,
     )

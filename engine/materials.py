@@ -198,10 +198,15 @@ class MaterialBank:
         def unit(value: torch.Tensor) -> torch.Tensor:
             return value.clamp(0.0, 1.0)
 
+        base = colour_socket(material.base_color, "base_color").clamp(min=0.0)
+        metallic = unit(scalar_socket(material.metallic, "metallic"))
+        if material.transmission.texture is not None or material.transmission.value.any():
+            # glass is not diffuse; what it lets pass is seen behind it (transparency.py)
+            base = base * (1.0 - unit(scalar_socket(material.transmission)) * (1.0 - metallic))
         parameters = torch.cat(
             [
-                colour_socket(material.base_color, "base_color").clamp(min=0.0),
-                unit(scalar_socket(material.metallic, "metallic")),
+                base,
+                metallic,
                 unit(scalar_socket(material.roughness, "roughness")),
                 scalar_socket(material.ior).clamp(min=1.0),
                 scalar_socket(material.specular_level).clamp(min=0.0),
@@ -239,16 +244,17 @@ class MaterialBank:
             value = srgb_decode(value)
         return value if texture.channel is None else value[:, texture.channel : texture.channel + 1]
 
-    def alpha(self, geometry: DeviceGeometry, row: int, face: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        """Alpha [N] of a material at points of triangles `face` [N] with corner `weights` [N, 3]."""
-        socket = self.materials[row].alpha
+    def socket_at(
+        self, socket: Socket, width: int, geometry: DeviceGeometry, face: torch.Tensor, weights: torch.Tensor
+    ) -> torch.Tensor:
+        """Values [N, width] of a socket at points of triangles `face` [N] with corner `weights` [N, 3]."""
         if socket.texture is None:
-            return self._constant(socket, 1).expand(len(face), 1)[:, 0].clamp(0.0, 1.0)
+            return self._constant(socket, width).expand(len(face), width)
         uv = self._mapped(socket.texture, geometry.uv_at(self.uv_slot(socket.texture), face, weights))
         value = self._lookup(socket.texture, uv)
-        if value.shape[1] == 3:
+        if value.shape[1] > width:
             value = value @ torch.tensor(LUMINANCE, device=self.device)[:, None]
-        return value[:, 0].clamp(0.0, 1.0)
+        return value.expand(len(face), width)
 
     def table(self) -> MaterialArrays:
         """Materials as indirect light needs them for surfaces that rays meet."""
@@ -258,8 +264,9 @@ class MaterialBank:
         }
         for row, material in enumerate(self.materials):
             emission = material.emission_color.value * material.emission_strength.value
+            opaque = 1.0 - material.transmission.value * (1.0 - material.metallic.value)
             constants = [
-                *material.base_color.value, *material.metallic.value, *material.roughness.value, *material.ior.value,
+                *(material.base_color.value * opaque), *material.metallic.value, *material.roughness.value, *material.ior.value,
                 *material.specular_level.value, *material.specular_tint.value, *np.broadcast_to(emission, 3),
                 *layer_sockets(material),
             ]  # fmt: skip

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from .camera import Projection
 from .errors import EngineMissingError, SceneError
 from .geometry import build_geometry
 from .materials import MaterialBank, Surfaces
+from .openings import tracer_of
 from .ops.launch import launch
 from .scene import Film, Scene
 from .shading.bsdf import device_tables
@@ -26,7 +26,6 @@ from .shading.lobes import lobe_weights
 from .shading.paths import World
 from .shading.samples import Samples
 from .shading.shade import shade
-from .transparency import Transparency, TransparentTracer, is_transparent
 from .view import DeviceGeometry, View, apply_filter, build_view, filter_reach, filter_weights
 
 # Cells that are rendered at a time: bounds memory at about 28 bytes times the samples of a pixel each.
@@ -69,12 +68,7 @@ class Renderer:
         self.bank = MaterialBank.of(scene, self.geometry)
         bump = np.array([material.bump_correction for material in self.bank.materials], np.float32)
         self.corners = DeviceGeometry(self.geometry, bump)
-        rows = [row for row, material in enumerate(self.bank.materials) if is_transparent(material)]
-        if set(rows) & set(np.unique(self.geometry.material).tolist()):
-            epsilon, most = self.geometry.arrays.epsilon, scene.film.transparent_bounces
-            alpha = partial(self.bank.alpha, self.corners)
-            transparency = Transparency(self.corners.material, rows, alpha, epsilon, most)
-            self.geometry.rays = TransparentTracer(self.geometry.rays, transparency)
+        self.geometry.rays = tracer_of(self.geometry, self.corners, self.bank, scene.film.transparent_bounces)
         self.lights = light_arrays(scene.lights, device)
         self.light_color = light_colors(scene.lights, device)
         self.environment = world_image(scene, device)
@@ -161,7 +155,12 @@ class Renderer:
 
     def cells(self, view: View, covered: torch.Tensor, transparent: bool) -> torch.Tensor:
         """Covered radiance and background put together: [H, W, 4] with premultiplied alpha."""
-        return view.composite(F_pad_alpha(covered), None if transparent else F_pad_alpha(self.background(view)))
+        if view.weight is None:
+            return view.composite(F_pad_alpha(covered), None if transparent else F_pad_alpha(self.background(view)))
+        behind = self.background(view)
+        if transparent and view.background_bent is not None:  # of the world it shows what is seen through glass
+            behind = behind * view.background_bent[:, None]
+        return torch.cat([view.composite(covered, behind), view.alpha(transparent)], dim=-1)
 
 
 def F_pad_alpha(rgb: torch.Tensor) -> torch.Tensor:

@@ -91,7 +91,7 @@ class NormalMap:
 
 @dataclass
 class Material:
-    """The Principled BSDF without transmission. Defaults are Blender's."""
+    """The Principled BSDF. Defaults are Blender's."""
 
     name: str
     base_color: Socket = field(default_factory=lambda: colour(0.8, 0.8, 0.8))
@@ -103,6 +103,9 @@ class Material:
     emission_color: Socket = field(default_factory=lambda: colour(1.0, 1.0, 1.0))
     emission_strength: Socket = field(default_factory=lambda: scalar(0.0))
     alpha: Socket = field(default_factory=lambda: scalar(1.0))  # what is not the surface's is what lies behind it
+    transparent_color: tuple[float, float, float] = (1.0, 1.0, 1.0)  # tints what is seen past the surface
+    transmission: Socket = field(default_factory=lambda: scalar(0.0))  # share of glass, see transparency.py
+    holdout: bool = False  # the Holdout shader, see Mesh.holdout
     anisotropic: float = 0.0  # constant, as is its rotation, in turns
     anisotropic_rotation: float = 0.0
     tangent: Literal["UV", "RADIAL_X", "RADIAL_Y", "RADIAL_Z"] = "RADIAL_Z"  # what the grain follows, see Mesh.grain
@@ -139,6 +142,11 @@ class Mesh:
     grain: np.ndarray | None = None  # [T, 3, 3] float32, world space
     object_name: str = ""  # the object that owns it (equal for all its instances)
     terminator_offset: float = 0.1  # object.shadow_terminator_geometry_offset
+    # which rays see it: those of the camera, shadow rays, and rays of indirect light
+    visible_camera: bool = True
+    visible_shadow: bool = True
+    visible_indirect: bool = True
+    holdout: bool = False  # the camera sees a hole of black and alpha 0 in its place
 
 
 @dataclass

@@ -46,8 +46,11 @@ class View:
     frames: PixelFrames
     samples: Samples | None = None
     # where surfaces let light through, a cell may appear several times: the share of it that each has
-    weight: torch.Tensor | None = None  # [P]
-    background_weight: torch.Tensor | None = None  # [B]
+    weight: torch.Tensor | None = None  # [P, 3]
+    background_weight: torch.Tensor | None = None  # [B, 3]
+    hole: torch.Tensor | None = None  # [H] int64, cells where a holdout is seen
+    hole_weight: torch.Tensor | None = None  # [H, 3]
+    background_bent: torch.Tensor | None = None  # [B] bool, what of the background is seen through glass
 
     def composite(self, covered: torch.Tensor, behind: torch.Tensor | None) -> torch.Tensor:
         """Values of the surfaces [P, C] and of the background [B, C] put together: [H, W, C]; None leaves it 0."""
@@ -57,10 +60,21 @@ class View:
             if behind is not None:
                 image = image.index_copy(0, self.background, behind)
         else:
-            image = image.index_add(0, self.cell, covered * self.weight[:, None])
+            image = image.index_add(0, self.cell, covered * _for_channels(self.weight, covered))
             if behind is not None:
-                image = image.index_add(0, self.background, behind * self.background_weight[:, None])
+                image = image.index_add(0, self.background, behind * _for_channels(self.background_weight, behind))
         return image.reshape(self.height, self.width, -1)
+
+    def alpha(self, transparent: bool) -> torch.Tensor:
+        """Alpha [H, W, 1] where surfaces let light through: what is left of 1 by holdouts and, on a transparent film, by
+        the background. As in Cycles, what glass shows of it counts as a surface."""
+        alpha = torch.ones(self.height * self.width, device=self.face.device)
+        if self.hole is not None and self.hole_weight is not None:
+            alpha.index_add_(0, self.hole, self.hole_weight.mean(1), alpha=-1)
+        if transparent and self.background_weight is not None and self.background_bent is not None:
+            seen = self.background_weight.mean(1) * ~self.background_bent
+            alpha.index_add_(0, self.background, seen, alpha=-1)
+        return alpha.reshape(self.height, self.width, 1)
 
     def hits(self) -> Hits:
         """Kernel arrays of the surface points."""
@@ -72,6 +86,11 @@ class View:
         hits.position = wp.from_torch(self.position, dtype=wp.vec3)
         hits.side = wp.from_torch(self.side)
         return hits
+
+
+def _for_channels(weight: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Weights [N, 3] for values [N, C]: of a colour for its channels, of anything else their mean."""
+    return weight if values.shape[1] == 3 else weight.mean(1, keepdim=True)
 
 
 class DeviceGeometry:
@@ -86,6 +105,7 @@ class DeviceGeometry:
         self.grain = None if geometry.grain is None else torch.from_numpy(geometry.grain).to(device)
         self.uvs = torch.from_numpy(geometry.uvs).to(device)  # [S, T, 3, 2]
         self.material = torch.from_numpy(geometry.material.astype(np.int64)).to(device)
+        self.holdout = None if geometry.holdout is None else torch.from_numpy(geometry.holdout).to(device)
         self.bump_correction = torch.from_numpy(bump_correction.astype(np.float32)).to(device)  # [M]
 
     def uv(self, view: View, slot: int, part: slice) -> torch.Tensor:
@@ -217,14 +237,18 @@ def build_view(
     if wanted is not None:
         cells = cells[wanted.reshape(-1)]
     rays = camera_rays(projection, x, y, cells)
-    weight = None
+    weight = bent = None
     if isinstance(geometry.rays, TransparentTracer):
         lines = sightlines(geometry.rays, rays, cells)
-        rays, met, cells, weight = lines.rays, lines.met, lines.cell, lines.weight
+        rays, met, cells, weight, bent = lines.rays, lines.met, lines.cell, lines.weight, lines.bent
     else:
         met = geometry.rays.intersect(rays)
 
     hit = torch.nonzero(met.face >= 0)[:, 0]
+    hole = None
+    if device_geometry.holdout is not None:
+        held = device_geometry.holdout[met.face[hit]]
+        hit, hole = hit[~held], hit[held]
     missed = torch.nonzero(met.face < 0)[:, 0]
     material = device_geometry.material[met.face[hit]]
     sizes = torch.bincount(material).tolist()
@@ -250,6 +274,9 @@ def build_view(
         frames=PixelFrames(points["smooth"], points["geometric"], points["view"], bump),
         weight=None if weight is None else weight[hit],
         background_weight=None if weight is None else weight[missed],
+        hole=None if hole is None else cells[hole],
+        hole_weight=None if hole is None or weight is None else weight[hole],
+        background_bent=None if bent is None else bent[missed],
     )
 
 

@@ -16,7 +16,7 @@ import warp as wp
 
 from ..ops.launch import launch
 from ..rays import HitArrays, RayHits, RayTracer
-from ..transparency import shadowed
+from ..transparency import shadowed_and_tinted
 from .draw import Hits, ProposalArrays, Proposals, draw_bsdf_kernel, draw_direct_kernel, light_tries
 from .environment import density_at, equirectangular_uv, lookup_uv
 from .indirect import reflected_light
@@ -24,6 +24,7 @@ from .lights import FAR, LightArrays, hit_light
 from .paths import World
 from .samples import SOURCE_CONSTANT, SOURCE_ENVIRONMENT, SampleArrays, Samples
 from .shade import PixelFrames
+from .tint import tint_direct
 
 # Rays of direct samples and BSDF samples that are in flight at a time. A ray takes about 70 bytes, and 250 more where
 # it meets a surface whose reflected light is wanted: at most 170 MB, and less than half of it in most scenes.
@@ -185,8 +186,10 @@ def gather(
         shadow = by_light.first(count * direct)
         drawn = [direct, counts.light, counts.environment]
         launch(draw_direct_kernel, count, [first, world, *seen, *drawn, counts.bsdf, shadow.arrays()], device)
-        occluded = wp.from_torch(shadowed(tracer, shadow.rays, shadow.value))
+        blocked, tint = shadowed_and_tinted(tracer, shadow.rays, shadow.value)
+        occluded = wp.from_torch(blocked)
         launch(_store_direct_kernel, count, [first, world, *drawn, shadow.arrays(), occluded, samples], device)
+        tint_direct(world, drawn, first, shadow, occluded, tint, samples)
 
         onward = by_bsdf.first(count * counts.bsdf)
         launch(draw_bsdf_kernel, count, [first, world, *seen, counts.bsdf, onward.arrays()], device)

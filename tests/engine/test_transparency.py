@@ -10,23 +10,29 @@ import torch
 from likeness.engine.rays import Rays, ray_tracer
 from likeness.engine.render import render
 from likeness.engine.scene import Camera, Material, Mesh, Scene, World, colour, scalar
-from likeness.engine.transparency import Transparency, TransparentTracer, shadowed
+from likeness.engine.transparency import Openness, Transparency, TransparentTracer, shadowed
 
 ALPHAS = (0.3, 0.0, 0.6, 0.25)  # of panes at height 1, 2, 3, 4
 
 
-def stack(most: int = 8) -> TransparentTracer:
+def no_normals(face: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    raise AssertionError("only glass needs them")
+
+
+def stack(most: int = 8, unseen: torch.Tensor | None = None) -> TransparentTracer:
     """Large triangles one above the other."""
     positions = [(x, y, float(z + 1)) for z in range(len(ALPHAS)) for x, y in ((-50, -50), (50, -50), (0, 80))]
     triangles = np.arange(len(positions), dtype=np.int32).reshape(-1, 3)
     base = ray_tracer(torch.tensor(positions), triangles)
     rows = list(range(len(ALPHAS)))
 
-    def lookup(row: int, face: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    def lookup(row: int, face: torch.Tensor, weights: torch.Tensor) -> Openness:
         assert torch.allclose(weights.sum(1), torch.ones(len(face)))
-        return torch.full((len(face),), ALPHAS[row])
+        return Openness(torch.full((len(face),), ALPHAS[row]), torch.ones(len(face), 3))
 
-    return TransparentTracer(base, Transparency(torch.arange(len(ALPHAS)), rows, lookup, 1e-5, most))
+    return TransparentTracer(
+        base, Transparency(torch.arange(len(ALPHAS)), rows, lookup, no_normals, 1e-5, most, unseen)
+    )
 
 
 def upwards(count: int, reach: float, spread: float = 0.3) -> Rays:
@@ -40,7 +46,7 @@ def upwards(count: int, reach: float, spread: float = 0.3) -> Rays:
     ("reach", "passed"), [(0.9, 1.0), (1.5, 0.7), (2.5, 0.7), (3.5, 0.28), (9.0, 0.21), (-1.0, 1.0)]
 )
 def test_light_on_its_way_is_weakened_by_each_pane(reach: float, passed: float) -> None:
-    assert torch.allclose(stack().transmitted(upwards(40, reach)), torch.full((40,), passed), atol=1e-6)
+    assert torch.allclose(stack().transmitted(upwards(40, reach)), torch.full((40, 3), passed), atol=1e-6)
 
 
 def test_what_is_carried_is_weakened_and_blocked_behind_too_many_panes() -> None:
