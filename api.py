@@ -40,6 +40,7 @@ class Plan:
     scene: Scene
     settings: FitSettings
     warnings: list[str] = field(default_factory=list)
+    blender_scene: bpy.types.Scene | None = None  # that was read; None for a plan that was stored
 
 
 @dataclass
@@ -92,6 +93,7 @@ def fit(
     texture_size: int | None = None,
     device: Literal["auto", "cpu", "cuda"] | None = None,
     seed: int | None = None,
+    cycles: bool | None = None,
     run_dir: PathLike | None = None,
     resume: bool = False,
     on_progress: Callable[[Progress], None] = lambda progress: None,
@@ -102,9 +104,9 @@ def fit(
     ``scene`` is a Blender scene, the path of a .blend to open, or None for the open scene. ``photos`` and ``masks``
     map camera names to files (pairs, where a camera took several) and are added to the scene's photo list. ``fit``
     names targets as on the command line (``base_color@Gold``, ``lights``). What is left out is taken from the scene's
-    own settings. With ``run_dir`` the job and its checkpoints stay in that folder, and ``resume`` goes on from them.
-    ``stop`` is asked after each step; when it says True the result so far comes back with ``cancelled`` set. Raises a
-    LikenessError.
+    own settings. With ``cycles`` Cycles renders the fit now and then, which is fitted to what it shows. With
+    ``run_dir`` the job and its checkpoints stay in that folder, and ``resume`` goes on from them. ``stop`` is asked
+    after each step; when it says True the result so far comes back with ``cancelled`` set. Raises a LikenessError.
     """
     blender_scene = _blender_scene(scene)
     add_photos(blender_scene, _pairs(photos), _pairs(masks))
@@ -116,6 +118,7 @@ def fit(
         texture_size=texture_size,
         device=device,
         seed=seed,
+        cycles=cycles,
     )
     plan = make_plan(blender_scene, settings)
     folder = nullcontext(run_dir) if run_dir is not None else tempfile.TemporaryDirectory(prefix="likeness-")
@@ -154,7 +157,7 @@ def make_plan(blender_scene: bpy.types.Scene, settings: FitSettings, bake: bool 
     from .bridge.read_scene import read_scene
 
     scene = read_scene(blender_scene, bake=settings.texture_size if bake else None)
-    plan = Plan(*preflight(scene, settings))
+    plan = Plan(*preflight(scene, settings), blender_scene)
     if engine_installed():  # else the worker does it
         plan.warnings += view_warnings(plan.scene)
     return plan
@@ -164,8 +167,18 @@ def save_plan(blender_scene: bpy.types.Scene, folder: Path, copy_photos: bool = 
     """Check the fit that the scene's own settings ask for and save it as a job, for the worker of another machine.
     Raises SceneError, PhotoError, UsageError, OutputError."""
     plan = make_plan(blender_scene, choose_settings(blender_scene, ()))
-    save_job(folder, plan.scene, plan.settings, copy_photos)
+    save_run(plan, folder, copy_photos)
     return plan
+
+
+def save_run(plan: Plan, folder: Path, copy_photos: bool = False) -> None:
+    """Save all that a worker needs into ``folder``, with a copy of the file where Cycles is to look at the fit. Raises
+    OutputError."""
+    save_job(folder, plan.scene, plan.settings, copy_photos)
+    if plan.settings.cycles and plan.blender_scene is not None:
+        from .bridge.cycles_copy import save_copy
+
+        save_copy(plan.blender_scene, folder)
 
 
 def run_plan(
@@ -178,7 +191,7 @@ def run_plan(
     """Run a plan, in this process where torch and Warp are installed, else in the engine's own Python (the add-on's
     preference, or LIKENESS_PYTHON). Raises a LikenessError."""
     if not resume:
-        save_job(run_dir, plan.scene, plan.settings)
+        save_run(plan, run_dir)
     if engine_installed():
         result = run_fit(plan.scene, plan.settings, run_dir, resume, on_progress, stop)
     else:

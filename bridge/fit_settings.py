@@ -21,6 +21,7 @@ def read_fit_settings(scene: bpy.types.Scene) -> FitSettings:
         texture_size=stored.texture_size,
         device=stored.device,
         seed=stored.seed,
+        cycles=stored.use_cycles,
     )
 
 

@@ -86,6 +86,12 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--seed", metavar="N", type=_natural, help="start of the random numbers: same seed, same CPU result (0)"
     )
+    command.add_argument(
+        "--cycles",
+        action=argparse.BooleanOptionalAction,
+        help="let Cycles render the fit now and then, and fit to what it shows: slower, for glass, translucent things "
+        "and rooms full of reflected light (as ticked in the scene)",
+    )
     command.add_argument("--progress", choices=("plain", "json"), default="plain", help="form of stdout (plain)")
     command.add_argument(
         "--run-dir",

@@ -25,7 +25,7 @@ from .scene import load_scene, scene_path
 
 _REQUEST = "request.json"
 _CHECKPOINT = "checkpoint.pt"
-_SETTINGS = ("iterations", "resolution", "texture_size", "device", "seed")
+_SETTINGS = ("iterations", "resolution", "texture_size", "device", "seed", "cycles")
 
 
 @dataclass
@@ -155,13 +155,21 @@ def _stored_plan(
     for name in _SETTINGS:
         value = getattr(options, name)
         if value is not None and value != getattr(settings, name):
-            changed.append(f"--{name.replace('_', '-')} {value}")
+            changed.append(_option(name, value))
     if changed:
         raise UsageError(
             f"A resumed fit keeps the settings it began with, and {changed[0]} differs from them; "
             "leave it out, or start anew without --resume."
         )
     return api.Plan(scene, settings)
+
+
+def _option(name: str, value: Any) -> str:
+    """How a setting is said on the command line."""
+    words = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{words}" if value else f"--no-{words}"
+    return f"--{words} {value}"
 
 
 def _prepare_run_dir(request: Request, resume: bool, console: Console) -> None:
@@ -232,6 +240,8 @@ def _print_plan(console: Console, request: Request, plan: api.Plan) -> None:
     console.say(f"Iterations  {settings.iterations or 'chosen from photos and targets'}")
     console.say(f"Resolution  {settings.resolution} px, textures {settings.texture_size} texels")
     console.say(f"Device      {settings.device}, seed {settings.seed}")
+    if settings.cycles:
+        console.say("Cycles      looks at the fit now and then")
     console.say(f"Output      {request.output or '(none given)'}")
     if request.report is not None:
         console.say(f"Report      {request.report}")
@@ -242,6 +252,8 @@ def _summarise(console: Console, request: Request, result: FitResult, seconds: f
         console.say(f"{photo.name}: {photo.psnr_before:.2f} dB before, {photo.psnr_after:.2f} dB after")
     if result.gauge:
         console.say(f"Held fixed: {result.gauge}")
+    if result.cycles:
+        console.say(result.cycles)
     console.say(f"Wrote {request.output} after {clock(seconds)}.")
     console.send(
         "result",

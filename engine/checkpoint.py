@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ class Checkpoint:
     optimizer: dict[str, Any]
     history: list[tuple[int, str, float]]
     seconds: dict[str, float]
+    cycles: dict[str, Any] = field(default_factory=dict)  # state of the CyclesLoop, if there is one
 
 
 def save_checkpoint(run_dir: Path, checkpoint: Checkpoint) -> None:

@@ -56,7 +56,8 @@ class Child:
         """Messages since the last call."""
         *lines, self._rest = (self._rest + self._messages.read()).split(b"\n")
         for line in lines:
-            yield json.loads(line)
+            if line.startswith(b"{"):  # before our words Blender says its own
+                yield json.loads(line)
 
     def tell(self, line: str) -> None:
         """Write a line to its stdin, unless it has ended."""

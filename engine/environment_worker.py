@@ -33,9 +33,9 @@ def main(argv: Sequence[str]) -> int:
     from .environment import Request
     from .environment_setup import set_up
     from .errors import EXIT_INTERNAL, EXIT_OK, LikenessError
-    from .worker import _sender, _take_stdout
+    from .messages import sender, take_stdout
 
-    send = _sender(_take_stdout())
+    send = sender(take_stdout())
     stop = threading.Event()
     _stop_when_told(stop)
     folder = Path(argv[0])

@@ -22,7 +22,9 @@ import torch
 from . import hypotheses
 from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from .color import ViewTransform
-from .errors import CancelledError, DivergedError
+from .cycles_loop import CyclesLoop
+from .cycles_service import CyclesService
+from .errors import CancelledError, DivergedError, LikenessError
 from .first_guess import balance_light
 from .losses import material_prior, photo_loss, scene_prior
 from .outcome import build_result, coverage_weights
@@ -72,6 +74,7 @@ def fit(
     run = FitRun(scene, settings, run_dir, transform)
     run.watch = watch
     run.warnings = warnings
+    run.ask_cycles()
     if resume and run_dir is not None:
         run.restore(load_checkpoint(run_dir, run.fingerprint()))
     run.seconds["set-up"] = run.seconds.get("set-up", 0.0) + time.monotonic() - started
@@ -84,6 +87,9 @@ def fit(
     except GeneratorExit:
         run.save()
         raise
+    finally:
+        if run.cycles is not None:
+            run.cycles.close()
     return build_result(run, cancelled)
 
 
@@ -109,6 +115,7 @@ class FitRun:
             photo.restrict(self.renderer, rows, {stage.level for stage in self.stages}, BLOCKS if scene_free else 0)
         self.view_transform = view_transform
         self.cache = ViewCache(self.renderer, self.photos, COUNTS)
+        self.cycles: CyclesLoop | None = None
         self.history: list[tuple[int, str, float]] = []
         self.warnings: list[str] = []
         self.watch: Callable[[FitRun, int, torch.Tensor], None] | None = None
@@ -137,8 +144,29 @@ class FitRun:
             "resolution": self.settings.resolution,
             "texture_size": self.settings.texture_size,
             "seed": self.settings.seed,
+            "cycles": self.settings.cycles,
             "photos": [photo.name or photo.path for photo in self.scene.photos],
         }
+
+    def ask_cycles(self) -> None:
+        """Have Cycles look at the fit now and then, where that is wanted and the job folder says how."""
+        if not self.settings.cycles:
+            return
+        try:
+            if self.run_dir is None:
+                raise LikenessError("the fit has no job folder")
+            self.cycles = CyclesLoop(self, CyclesService(self.run_dir), COUNTS.bounces)
+        except LikenessError as error:
+            self.warnings.append(f"Cycles cannot check the fit, which goes on without it: {error}.")
+
+    def _let_cycles_look(self, clock: _Clock) -> Generator[Progress, None, None]:
+        """At the start of a block, when it is time."""
+        if self.cycles is None or not self.cycles.due(self._stage, self._block):
+            return
+        loss = self.history[-1][2] if self.history else math.nan
+        with clock.stopped():
+            for _ in self.cycles.look(self._stage, self._block):
+                yield Progress(self.iteration, self.iterations, "Cycles looks at it", loss, 0.0, math.nan)
 
     def steps(self) -> Generator[Progress, None, None]:
         """All remaining blocks."""
@@ -152,6 +180,7 @@ class FitRun:
             if self._optimizer is None:
                 self._optimizer = self._make_optimizer()
             while self._block < stage.blocks:
+                yield from self._let_cycles_look(clock)
                 self._keep()
                 for inside, loss in enumerate(self._run_block(stage), 1):
                     self.iteration += 1
@@ -276,6 +305,8 @@ class FitRun:
         """Scene-linear picture of the present scene as photo `index` would expose it."""
         light_color, environment = self.parameters.light_color(), self.parameters.environment()
         picture = predict(self.renderer, cached, light_color, environment, self.scene.film)
+        if self.cycles is not None:
+            picture = self.cycles.corrected(picture, index)
         return picture * self.parameters.photo_gain(index)
 
     def show(self, linear: torch.Tensor, index: int) -> torch.Tensor:
@@ -311,6 +342,7 @@ class FitRun:
         self._last_good = Checkpoint(
             self.fingerprint(), self._stage, self._block, self.iteration, self.parameters.state(),
             copy.deepcopy(self._optimizer.state_dict()), list(self.history), dict(self.seconds),
+            self.cycles.state() if self.cycles is not None else {},
         )  # fmt: skip
         if self.run_dir is not None and time.monotonic() - self._saved > CHECKPOINT_SECONDS:
             self.save()
@@ -329,6 +361,8 @@ class FitRun:
         self._optimizer = self._make_optimizer()
         self._optimizer.load_state_dict(checkpoint.optimizer)
         self.history, self.seconds = list(checkpoint.history), dict(checkpoint.seconds)
+        if self.cycles is not None:
+            self.cycles.load(checkpoint.cycles)
 
 
 class _Clock:

@@ -65,8 +65,16 @@ def build_result(run: FitRun, cancelled: bool) -> FitResult:
         _exposure(run, result)
         _pictures(run, result, samples=1 if cancelled else 9)
     result.gauge = _gauge_text(run)
+    if run.cycles is not None:
+        result.cycles = run.cycles.summary()
     result.seconds = {**run.seconds, "pictures": time.monotonic() - began}
     return result
+
+
+@torch.no_grad()
+def written_so_far(run: FitRun) -> FitResult:
+    """What the bridge needs to show the present state of a fit: no pictures, no coverage."""
+    return FitResult(images=_images(run, coverage_weights(run)), lights=_lights(run), world=_world(run))
 
 
 def _images(run: FitRun, coverage: dict[int, torch.Tensor]) -> list[FittedImage]:

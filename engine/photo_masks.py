@@ -17,11 +17,15 @@ _GRID = 4  # rays along a pixel's side
 
 def photo_projection(scene: Scene, photo: Photo, width: int, height: int) -> Projection:
     """The photo's camera at width x height pixels, whose shape is that of the photo's file."""
+    return Projection.of(scene.cameras[photo.camera], width, height, photo_aspect(scene, photo, width, height))
+
+
+def photo_aspect(scene: Scene, photo: Photo, width: int, height: int) -> tuple[float, float]:
+    """Shape of a pixel of the photo shrunk to width x height."""
     full_width, full_height = photo.full_size or (width, height)
     # A pixel of the shrunk picture covers full / size pixels of the file, not always equally many both ways.
     aspect_x, aspect_y = scene.film.pixel_aspect
-    aspect = aspect_x * full_width / width, aspect_y * full_height / height
-    return Projection.of(scene.cameras[photo.camera], width, height, aspect)
+    return aspect_x * full_width / width, aspect_y * full_height / height
 
 
 def apply_object_masks(renderer: Renderer) -> None:

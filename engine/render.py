@@ -211,12 +211,12 @@ def render(
 
 
 def render_with(
-    renderer: Renderer, projection: Projection, film: Film, samples: int, direct_only: bool, seed: int
+    renderer: Renderer, projection: Projection, film: Film, samples: int, direct_only: bool, seed: int, bounces: int = 1
 ) -> torch.Tensor:
-    """The image [H, W, 4] of a prepared renderer, see `render`."""
+    """The image [H, W, 4] of a prepared renderer, see `render`; with at most `bounces` reflections between surfaces."""
     grid = max(1, min(4, int(samples**0.5)))
     each = max(1, round(samples / grid**2))
-    counts = SampleCounts(each, each, each, 0 if direct_only else 1)
+    counts = SampleCounts(each, each, each, 0 if direct_only else bounces)
     margin = filter_reach(film)
     weights = filter_weights(film, grid, 0.0).to(renderer.device)
     world = renderer.world(environment_fixed=True)

@@ -287,6 +287,8 @@ def _light(scene: Scene, result: FitResult, gallery: _Gallery) -> str:
     body = f'<div class="card">{_table(rows, ("", "before", "after"))}</div>' if rows else ""
     if pictures:
         body += f'<div class="card"><div class="grid wide">{"".join(pictures)}</div></div>'
+    if result.cycles:
+        body += f'<div class="card notice"><p>{escape(result.cycles)}</p></div>'
     if result.gauge:
         body += f'<div class="card notice"><p>{escape(result.gauge)}</p></div>'
     return _section("Light", body)

@@ -34,6 +34,7 @@ class FitSettings:
     texture_size: int = 1024  # side of new textures, texels
     device: Literal["auto", "cpu", "cuda"] = "auto"
     seed: int = 0
+    cycles: bool = False  # let Cycles itself render now and then, and fit to what it shows (cycles_loop.py)
 
 
 @dataclass
@@ -101,6 +102,7 @@ class FitResult:
     coverage: dict[str, np.ndarray] = field(default_factory=dict)
     history: list[tuple[int, str, float]] = field(default_factory=list)  # (iteration, stage, loss)
     warnings: list[str] = field(default_factory=list)
+    cycles: str = ""  # how Cycles' own renders met the photos, in plain words
     gauge: str = ""  # what was held fixed to settle albedo against light, in plain words
     seconds: dict[str, float] = field(default_factory=dict)  # stage -> wall-clock time
     iterations: int = 0

@@ -24,8 +24,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
-import math
 import os
 import signal
 import stat
@@ -36,7 +34,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
@@ -48,7 +46,9 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str]) -> int:
     """Fit the job in ``argv``; returns the exit code."""
-    send = _sender(_take_stdout())
+    from .messages import sender, take_stdout
+
+    send = sender(take_stdout())
     from .errors import EXIT_CANCELLED, EXIT_INTERNAL, EXIT_OK, EXIT_USAGE, LikenessError
     from .run import named_errors
 
@@ -186,27 +186,6 @@ class _Control:
             elif word == "cancel":
                 break
         self.stop()
-
-
-def _take_stdout() -> TextIO:
-    """stdout for messages alone: whatever else is printed in this process, by libraries too, goes to stderr."""
-    sys.stdout.flush()
-    messages = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    return messages
-
-
-def _sender(stream: TextIO) -> Callable[..., None]:
-    def send(**message: Any) -> None:
-        # JSON knows no NaN and no infinity
-        plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in message.items()}
-        try:
-            stream.write(json.dumps(plain, ensure_ascii=False) + "\n")
-            stream.flush()
-        except BrokenPipeError:
-            pass  # nobody listens any more; the end of stdin stops the fit
-
-    return send
 
 
 def _import_package() -> Callable[[Sequence[str]], int]:

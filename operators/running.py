@@ -19,7 +19,7 @@ from ..bridge import session
 from ..bridge.fit_settings import read_fit_settings
 from ..engine.client import Worker
 from ..engine.errors import CancelledError, LikenessError
-from ..engine.job import CHECKPOINT, RESULT, load_result_in_steps, save_job
+from ..engine.job import CHECKPOINT, RESULT, load_result_in_steps
 from ..engine.locks import FileLock
 from ..engine.preview import preview_path
 from ..engine.result import FitResult, Progress
@@ -56,7 +56,7 @@ def prepare(context: bpy.types.Context, apply: bool, report: Any) -> Path:
     )
     prune(preferences.jobs_folder())
     folder = preferences.new_job_folder()
-    save_job(folder, plan.scene, plan.settings)
+    api.save_run(plan, folder)
     write_info(folder, info)
     return folder
 

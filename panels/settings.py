@@ -19,7 +19,7 @@ class LIKENESS_PT_settings(Sidebar, bpy.types.Panel):
         column = self.layout.column()
         column.use_property_split = True
         column.use_property_decorate = False
-        for name in ("iterations", "resolution", "texture_size", "device", "seed", "report_dir"):
+        for name in ("iterations", "resolution", "texture_size", "use_cycles", "device", "seed", "report_dir"):
             column.prop(context.scene.likeness, name)
 
 

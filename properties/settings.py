@@ -55,6 +55,11 @@ class LikenessSettings(bpy.types.PropertyGroup):
     seed: IntProperty(
         name="Seed", description="Start of the random numbers. The same seed gives the same result", default=0, min=0
     )
+    use_cycles: BoolProperty(
+        name="Check with Cycles",
+        description="Let Cycles render the fit now and then, and fit to what it shows: for glass, translucent "
+        "things and rooms full of reflected light. Takes longer",
+    )
     apply_when_done: BoolProperty(
         name="Apply When Done",
         description="Write the result into the scene as soon as a fit ends. Off: look at it first, then press Apply",

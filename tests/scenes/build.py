@@ -247,6 +247,9 @@ _SOCKETS = {
     "sheen_roughness": "Sheen Roughness",
     "sheen_tint": "Sheen Tint",
     "alpha": "Alpha",
+    "transmission": "Transmission Weight",
+    "subsurface": "Subsurface Weight",
+    "subsurface_scale": "Subsurface Scale",
 }
 
 
