@@ -23,6 +23,7 @@ from .read_material import MaterialReader
 from .read_visibility import read_visibility
 from .tangents import corner_tangents
 
+_EVEN = 1e-4  # relative differences of scale that are rounding
 _FARTHEST = 1e15  # metres; products of larger coordinates overflow
 _AS_MESH = {"CURVE", "SURFACE", "FONT", "META"}  # come again as MESH instances where they have a surface
 _WITHOUT_SURFACE = {"EMPTY", "ARMATURE", "LATTICE", "CAMERA", "LIGHT", "SPEAKER"}
@@ -135,10 +136,6 @@ def _check_tangents(
     obj: bpy.types.Object, local: _LocalMesh, matrix: np.ndarray, materials: list[Material], notes: Notes
 ) -> None:
     maps = [material.normal for material in materials if material.normal is not None]
-    if maps and _stretch(matrix) > 1.01:
-        notes.approximated(
-            obj, "normal maps on a non-uniformly scaled object are slightly turned. Apply its scale (Ctrl-A)"
-        )
     for normal in maps:
         if normal.texture.uv_map not in (None, local.active_uv):
             notes.approximated(
@@ -259,7 +256,7 @@ def _to_world(instance: _Instance, shared: bool) -> Mesh:
 
     Shared meshes keep the length that the transform gives their normals (1 on average), because Cycles interpolates
     them in object space; it matters with non-uniform scale only. Tangents keep their length relative to the normal
-    for the same reason.
+    for the same reason. Normal maps are always applied in object space: see Mesh.map_normals.
     """
     local, matrix = instance.local, instance.matrix
     linear = matrix[:3, :3]
@@ -268,11 +265,16 @@ def _to_world(instance: _Instance, shared: bool) -> Mesh:
     positions = (local.positions @ linear.T + matrix[:3, 3]).astype(np.float32)
     triangles = local.triangles
     uv_maps, tangents = local.uv_maps, local.tangents
-    normals = local.normals @ normal_matrix.T
+    unscaled = normals = local.normals @ normal_matrix.T
     lengths = np.linalg.norm(normals, axis=-1, keepdims=True)
     scale = np.maximum(lengths.mean() if shared else lengths, 1e-30)
     normals = normals / scale
+    map_normals = map_frame = None
     if tangents is not None:
+        if _stretch(matrix) > 1 + _EVEN:
+            scale = np.float64(lengths.mean())
+            map_normals = unscaled / scale
+            map_frame = (scale / abs(np.linalg.det(normal_matrix)) * normal_matrix @ normal_matrix.T).astype(np.float32)
         directions = tangents[..., :3] @ normal_matrix.T / scale
         sign = tangents[..., 3:] * np.sign(determinant)
         tangents = np.concatenate([directions, sign], axis=-1).astype(np.float32)
@@ -281,6 +283,7 @@ def _to_world(instance: _Instance, shared: bool) -> Mesh:
         order = [0, 2, 1]
         grain = None if grain is None else grain[:, order]
         triangles, normals = triangles[:, order], normals[:, order]
+        map_normals = None if map_normals is None else map_normals[:, order]
         uv_maps = {name: uv[:, order] for name, uv in uv_maps.items()}
         tangents = None if tangents is None else tangents[:, order]
     return Mesh(
@@ -293,6 +296,8 @@ def _to_world(instance: _Instance, shared: bool) -> Mesh:
         material_names=instance.material_names,
         material_index=instance.material_index,
         corner_tangents=tangents,
+        map_normals=None if map_normals is None else np.ascontiguousarray(map_normals, np.float32),
+        map_frame=map_frame,
         grain=grain,
         object_name=instance.original.name_full,
         terminator_offset=versions.terminator_offset(instance.original),

@@ -42,8 +42,8 @@ _UNMODELLED = {
     "Thin Wall": (0.0, "treated as a closed surface"),
 }
 GLASS = (
-    "Transmission Weight: glass is seen through with sharp refraction, whatever its roughness; light passes it straight "
-    "on, and reflections inside of it are left out"
+    "Transmission: what the camera sees through glass is refracted; light passes it straight on, without "
+    "caustics, and reflections inside of it are left out"
 )
 _GLOSSY = {"ShaderNodeBsdfAnisotropic", "ShaderNodeBsdfGlossy"}
 _TRANSPARENT = "ShaderNodeBsdfTransparent"
@@ -93,6 +93,8 @@ class ShaderReader:
             return self._glossy(shader, force)
         if kind == _TRANSPARENT:
             return self._transparent(shader)
+        if kind == "ShaderNodeBsdfGlass":
+            return self._glass(shader, force)
         if kind == "ShaderNodeHoldout":
             return self._holdout()
         if kind in {"ShaderNodeMixShader", "ShaderNodeAddShader"}:
@@ -169,6 +171,18 @@ class ShaderReader:
         result.alpha = scalar(0.0)
         red, green, blue = self._inputs.mean(shader, "Color", 3).tolist()
         result.transparent_color = (red, green, blue)
+        return result
+
+    def _glass(self, shader: Source, force: bool) -> Material:
+        """A Glass BSDF: its colour counts at each surface that light crosses, half of Principled's."""
+        result = plain(self._name, (1.0, 1.0, 1.0))
+        color = self._inputs.socket(shader, "Color", 3, force)
+        result.base_color = self._combined("Glass", np.square, color)
+        result.roughness = self._inputs.socket(shader, "Roughness", 1, force)
+        result.ior = self._inputs.socket(shader, "IOR", 1, force)
+        result.specular_level, result.specular_tint, result.transmission = scalar(0.5), color, scalar(1.0)
+        result.normal = self._inputs.normal(shader)
+        self._notes.approximated(self._owner, GLASS)
         return result
 
     def _holdout(self) -> Material:

@@ -39,6 +39,8 @@ class Geometry:
     normals: np.ndarray  # [T, 3, 3]
     tangents: np.ndarray  # [T, 3, 4]; zero where a mesh has no UVs
     grain: np.ndarray | None  # [T, 3, 3], see Mesh.grain
+    map_normals: np.ndarray | None  # [T, 3, 3], with map_frames [T, 3, 3] of Mesh; None where no mesh has any
+    map_frames: np.ndarray | None
     uvs: np.ndarray  # [S, T, 3, 2]
     material: np.ndarray  # [T] int32 index into material_names
     mesh_index: np.ndarray  # [T] int32 index into those of Scene.meshes that have triangles
@@ -92,6 +94,18 @@ def _holdout(scene: Scene, meshes: list[Mesh], names: list[str], material: np.nd
     by_shader = np.array([name in scene.materials and scene.materials[name].holdout for name in names])
     holdout = _by_triangle(meshes, [mesh.holdout for mesh in meshes]) | by_shader[material]
     return holdout if holdout.any() else None
+
+
+def _map_frames(meshes: list[Mesh]) -> tuple[np.ndarray | None, np.ndarray | None]:
+    if all(mesh.map_frame is None for mesh in meshes):
+        return None, None
+    normals = [mesh.corner_normals if mesh.map_normals is None else mesh.map_normals for mesh in meshes]
+    one = np.eye(3, dtype=np.float32)
+    frames = [
+        np.broadcast_to(one if mesh.map_frame is None else mesh.map_frame, (len(mesh.triangles), 3, 3))
+        for mesh in meshes
+    ]
+    return np.concatenate(normals).astype(np.float32), np.concatenate(frames).astype(np.float32)
 
 
 def _check(mesh: Mesh) -> None:
@@ -150,6 +164,7 @@ def build_geometry(scene: Scene, device: str) -> Geometry:
         normals,
         tangents,
         _grain_of(meshes),
+        *_map_frames(meshes),
         uvs,
         material,
         mesh_index,

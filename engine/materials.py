@@ -226,7 +226,7 @@ class MaterialBank:
             strength = material.normal.strength
         normal = view.frames.smooth[part]
         if mapped is not None:
-            normal = _mapped_normal(mapped, strength, view, part)
+            normal = _mapped_normal(mapped, strength, view, geometry, part)
         return parameters, normal, emission
 
     def _constant(self, socket: Socket, width: int) -> torch.Tensor:
@@ -308,14 +308,15 @@ def _textures_of(material: Material) -> list[Texture]:
     return textures
 
 
-def _mapped_normal(mapped: torch.Tensor, strength: float, view: View, part: slice) -> torch.Tensor:
+def _mapped_normal(
+    mapped: torch.Tensor, strength: float, view: View, geometry: DeviceGeometry, part: slice
+) -> torch.Tensor:
     """World-space normals from tangent-space map values in [0, 1] (docs/blender-image-formation.md §3.6)."""
     c = 2.0 * mapped - 1.0
     x, y = c[:, 0:1] * strength, c[:, 1:2] * strength
     z = 1.0 + (c[:, 2:3] - 1.0) * min(max(strength, 0.0), 1.0)
-    n = view.raw_normal[part]
+    n, bitangent = geometry.map_normal_and_bitangent(view, part)
     t = view.tangent[part, :3]
-    bitangent = torch.linalg.cross(n, t) * torch.sign(view.tangent[part, 3:4])
     normal = F.normalize(x * t + y * bitangent + z * n, dim=1, eps=1e-12) * view.side[part, None]
     has_tangent = (t * t).sum(1, keepdim=True) > 0
     return torch.where(has_tangent, normal, view.frames.smooth[part])

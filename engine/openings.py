@@ -50,7 +50,8 @@ def _openness(
     glass = at(material.transmission, 1)[:, 0].clamp(0.0, 1.0) * (1.0 - metallic)
     # light crosses two surfaces of a body, each of which takes half of its colour
     color = at(material.base_color, 3).clamp(0.0, 1.0).sqrt()
-    return Openness(alpha, tint, glass, color, at(material.ior, 1)[:, 0].clamp(min=1.0))
+    ior, roughness = at(material.ior, 1)[:, 0].clamp(min=1.0), at(material.roughness, 1)[:, 0].clamp(0.0, 1.0)
+    return Openness(alpha, tint, glass, color, ior, roughness)
 
 
 def _normals(corners: DeviceGeometry, face: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

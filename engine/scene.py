@@ -138,6 +138,10 @@ class Mesh:
     material_index: np.ndarray  # [T] int32 into material_names
     # MikkTSpace tangents of the active UV map: xyz in world space and bitangent sign; None without UVs
     corner_tangents: np.ndarray | None = None  # [T, 3, 4] float32
+    # On an unevenly scaled object Cycles applies normal maps before the scale: there these are the normals that go with
+    # the tangents, and what turns normal x tangent into the bitangent. None: corner_normals, and nothing to turn
+    map_normals: np.ndarray | None = None  # [T, 3, 3] float32, world space, not of unit length
+    map_frame: np.ndarray | None = None  # [3, 3] float32
     # tangents that the grain of anisotropic materials follows, of any length; None where there is no such material
     grain: np.ndarray | None = None  # [T, 3, 3] float32, world space
     object_name: str = ""  # the object that owns it (equal for all its instances)

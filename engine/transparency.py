@@ -41,6 +41,7 @@ class Openness:
     glass: torch.Tensor | None = None  # [n] share of the surface that is glass
     color: torch.Tensor | None = None  # [n, 3] what such a surface lets pass of the light that it does not reflect
     ior: torch.Tensor | None = None  # [n]
+    roughness: torch.Tensor | None = None  # [n]
 
 
 @dataclass
@@ -96,12 +97,14 @@ class Transparency:
         self, kind: int, here: torch.Tensor, opening: Openness, normals: tuple[torch.Tensor, ...], found: Passing
     ) -> None:
         assert opening.glass is not None and opening.color is not None and opening.ior is not None
+        assert opening.roughness is not None
         smooth, geometric = normals
         direction = found.direction[here]
         inside = (direction * geometric).sum(1) > 0.0
         share = opening.alpha * opening.glass
         if kind == CAMERA:
-            onward, reflected, total = refracted(direction, smooth, inside, opening.ior)
+            facet = _facets(smooth, opening.roughness, direction)
+            onward, reflected, total = refracted(direction, facet, inside, opening.ior)
             found.own[here] *= 1.0 - opening.glass * total
             bends = share > 1.0 - opening.alpha
             found.direction[here] = torch.where(bends[:, None], onward, direction)
@@ -112,6 +115,21 @@ class Transparency:
             reflected = fresnel((direction * smooth).sum(1).abs(), opening.ior)
             color = opening.color
         found.through[here] += (share * (1.0 - reflected))[:, None] * color
+
+
+def _facets(normal: torch.Tensor, roughness: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
+    """Normals [N, 3] of GGX facets that rays in directions [N, 3] meet, by a hash of these."""
+    if not bool((roughness > 0.0).any()):
+        return normal
+    salt = torch.zeros(len(normal), dtype=torch.int64, device=normal.device)
+    u, around = _hash(direction, salt + 1001), 2.0 * torch.pi * _hash(direction, salt + 2003)
+    alpha2 = roughness**4
+    slope = (alpha2 * u / (1.0 - u).clamp(min=1e-6)).sqrt()  # tangent of the facet's angle to the normal
+    helper = torch.eye(3, device=normal.device)[(normal[:, 0].abs() > 0.8).long()]
+    x = torch.nn.functional.normalize(torch.linalg.cross(normal, helper), dim=1)
+    y = torch.linalg.cross(normal, x)
+    leaning = x * (slope * around.cos())[:, None] + y * (slope * around.sin())[:, None]
+    return torch.nn.functional.normalize(normal + leaning, dim=1)
 
 
 def fresnel(cosine: torch.Tensor, eta: torch.Tensor) -> torch.Tensor:

@@ -103,6 +103,8 @@ class DeviceGeometry:
         self.normals = torch.from_numpy(geometry.normals).to(device)
         self.tangents = torch.from_numpy(geometry.tangents).to(device)
         self.grain = None if geometry.grain is None else torch.from_numpy(geometry.grain).to(device)
+        maps = geometry.map_normals, geometry.map_frames
+        self.map_normals, self.map_frames = (None if x is None else torch.from_numpy(x).to(device) for x in maps)
         self.uvs = torch.from_numpy(geometry.uvs).to(device)  # [S, T, 3, 2]
         self.material = torch.from_numpy(geometry.material.astype(np.int64)).to(device)
         self.holdout = None if geometry.holdout is None else torch.from_numpy(geometry.holdout).to(device)
@@ -115,6 +117,16 @@ class DeviceGeometry:
     def uv_at(self, slot: int, face: torch.Tensor, barycentric: torch.Tensor) -> torch.Tensor:
         """Texture coordinates [n, 2] at points of triangles `face` [n] with corner weights `barycentric` [n, 3]."""
         return _interpolate(self.uvs[slot], face, barycentric)
+
+    def map_normal_and_bitangent(self, view: View, part: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        """Normals and bitangents [n, 3] that go with the tangents of a slice of a view's pixels, of any length."""
+        normal, tangent = view.raw_normal[part], view.tangent[part]
+        if self.map_normals is not None:
+            normal = _interpolate(self.map_normals, view.face[part], view.barycentric[part])
+        bitangent = torch.linalg.cross(normal, tangent[:, :3]) * torch.sign(tangent[:, 3:4])
+        if self.map_frames is not None:
+            bitangent = (self.map_frames[view.face[part]] @ bitangent[:, :, None])[:, :, 0]
+        return normal, bitangent
 
     def grain_at(self, view: View) -> torch.Tensor | None:
         """Tangents [P, 3] that the grain follows at a view's pixels, of any length; None where no mesh has any."""
