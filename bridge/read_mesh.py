@@ -160,6 +160,8 @@ def _is_probe(obj: bpy.types.Object) -> bool:
 
 def _check_object(obj: bpy.types.Object, notes: Notes) -> None:
     """Object settings that change a Cycles render and that the engine does not know."""
+    if versions.terminator_shading_offset(obj) > 0.0:
+        notes.approximated(obj, "Shadow Terminator Shading Offset is treated as 0; the Geometry Offset counts")
     for modifier in obj.modifiers:
         if modifier.type == "SUBSURF" and modifier.show_render and versions.uses_adaptive_subdivision(obj, modifier):
             notes.approximated(

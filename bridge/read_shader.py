@@ -33,11 +33,11 @@ SOCKETS = {
     "Emission Strength": ("emission_strength", 1),
     "Alpha": ("alpha", 1),
     "Transmission Weight": ("transmission", 1),
+    "Subsurface Weight": ("subsurface", 1),
 }
 # inputs outside the model: neutral value and what happens instead
 _UNMODELLED = {
     "Diffuse Roughness": (0.0, "treated as 0 (Lambert)"),
-    "Subsurface Weight": (0.0, "treated as diffuse of the same base colour"),
     "Thin Film Thickness": (0.0, "the thin film is left out"),
     "Thin Wall": (0.0, "treated as a closed surface"),
 }
@@ -50,7 +50,7 @@ _TRANSPARENT = "ShaderNodeBsdfTransparent"
 # what Schlick's curve adds at the angle of Principled's edge tint, whose cosine is 1/7
 _EDGE = (6 / 7) ** 5
 _REFLECTION = ("roughness", "ior", "specular_tint")  # fields that only matter where something reflects
-_MIXED = ("alpha", "transmission", "base_color", "metallic", "specular_level", *_REFLECTION)
+_MIXED = ("alpha", "transmission", "subsurface", "base_color", "metallic", "specular_level", *_REFLECTION)
 
 
 class _ApartError(Exception):
@@ -118,6 +118,11 @@ class ShaderReader:
                 self._notes.approximated(self._owner, f"{socket} is not modelled: {instead}")
         if not _is_zero(fields["transmission"]):
             self._notes.approximated(self._owner, GLASS)
+        if not _is_zero(fields["subsurface"]):
+            self._notes.approximated(
+                self._owner,
+                "Subsurface Weight: treated as diffuse, as bright as on flat surfaces; light does not spread",
+            )
         result = Material(
             self._name,
             **fields,

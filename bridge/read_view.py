@@ -65,4 +65,5 @@ def read_film(scene: bpy.types.Scene, notes: Notes) -> Film:
         film.filter_width = float(cycles.filter_width)
         film.exposure = float(cycles.film_exposure)
         film.transparent_bounces = int(cycles.transparent_max_bounces)
+        film.caustics = bool(cycles.caustics_refractive)
     return film

@@ -12,13 +12,13 @@ import torch.nn.functional as F
 from .geometry import Geometry
 from .materials import MaterialBank
 from .rays import RayTracer
-from .scene import Material
-from .transparency import Openness, Transparency, TransparentTracer, is_transparent
+from .scene import Film, Material
+from .transparency import Glass, Openness, Transparency, TransparentTracer, is_transparent
 from .view import DeviceGeometry
 
 
-def tracer_of(geometry: Geometry, corners: DeviceGeometry, bank: MaterialBank, most: int) -> RayTracer:
-    """The geometry's tracer; one that passes transparent surfaces, at most `most`, where a scene has any."""
+def tracer_of(geometry: Geometry, corners: DeviceGeometry, bank: MaterialBank, film: Film) -> RayTracer:
+    """The geometry's tracer; one that passes transparent surfaces where a scene has any."""
     used = set(np.unique(geometry.material).tolist())
     rows = [row for row, material in enumerate(bank.materials) if row in used and is_transparent(material)]
     if not rows and geometry.unseen is None:
@@ -26,8 +26,8 @@ def tracer_of(geometry: Geometry, corners: DeviceGeometry, bank: MaterialBank, m
     unseen = None if geometry.unseen is None else torch.from_numpy(geometry.unseen).to(geometry.device)
     lookup, normals = partial(_openness, bank, corners), partial(_normals, corners)
     tints = any(_tints(bank.materials[row]) for row in rows)
-    epsilon = geometry.arrays.epsilon
-    transparency = Transparency(corners.material, rows, lookup, normals, epsilon, most, unseen, tints)
+    epsilon, most = geometry.arrays.epsilon, film.transparent_bounces
+    transparency = Transparency(corners.material, rows, lookup, normals, epsilon, most, unseen, tints, film.caustics)
     return TransparentTracer(geometry.rays, transparency)
 
 
@@ -51,7 +51,7 @@ def _openness(
     # light crosses two surfaces of a body, each of which takes half of its colour
     color = at(material.base_color, 3).clamp(0.0, 1.0).sqrt()
     ior, roughness = at(material.ior, 1)[:, 0].clamp(min=1.0), at(material.roughness, 1)[:, 0].clamp(0.0, 1.0)
-    return Openness(alpha, tint, glass, color, ior, roughness)
+    return Openness(alpha, tint, Glass(glass, color, ior, roughness))
 
 
 def _normals(corners: DeviceGeometry, face: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -68,7 +68,7 @@ class Renderer:
         self.bank = MaterialBank.of(scene, self.geometry)
         bump = np.array([material.bump_correction for material in self.bank.materials], np.float32)
         self.corners = DeviceGeometry(self.geometry, bump)
-        self.geometry.rays = tracer_of(self.geometry, self.corners, self.bank, scene.film.transparent_bounces)
+        self.geometry.rays = tracer_of(self.geometry, self.corners, self.bank, scene.film)
         self.lights = light_arrays(scene.lights, device)
         self.light_color = light_colors(scene.lights, device)
         self.environment = world_image(scene, device)

@@ -105,6 +105,7 @@ class Material:
     alpha: Socket = field(default_factory=lambda: scalar(1.0))  # what is not the surface's is what lies behind it
     transparent_color: tuple[float, float, float] = (1.0, 1.0, 1.0)  # tints what is seen past the surface
     transmission: Socket = field(default_factory=lambda: scalar(0.0))  # share of glass, see transparency.py
+    subsurface: Socket = field(default_factory=lambda: scalar(0.0))  # share, see materials.scattered
     holdout: bool = False  # the Holdout shader, see Mesh.holdout
     anisotropic: float = 0.0  # constant, as is its rotation, in turns
     anisotropic_rotation: float = 0.0
@@ -257,6 +258,7 @@ class Film:
     exposure: float = 1.0  # cycles.film_exposure, multiplies radiance
     transparent: bool = False
     transparent_bounces: int = 8  # transparent surfaces that a ray may cross
+    caustics: bool = True  # light passes glass on its way to a surface
 
 
 @dataclass

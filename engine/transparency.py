@@ -33,15 +33,22 @@ def is_transparent(material: Material) -> bool:
 
 
 @dataclass
+class Glass:
+    """Glass at points of one material."""
+
+    share: torch.Tensor  # [n] of the surface that is glass
+    color: torch.Tensor  # [n, 3] what it lets pass of the light that it does not reflect
+    ior: torch.Tensor  # [n]
+    roughness: torch.Tensor  # [n]
+
+
+@dataclass
 class Openness:
     """What lets light through at points of one material."""
 
     alpha: torch.Tensor  # [n]
     tint: torch.Tensor  # [n, 3] of what passes where the surface is not
-    glass: torch.Tensor | None = None  # [n] share of the surface that is glass
-    color: torch.Tensor | None = None  # [n, 3] what such a surface lets pass of the light that it does not reflect
-    ior: torch.Tensor | None = None  # [n]
-    roughness: torch.Tensor | None = None  # [n]
+    glass: Glass | None = None
 
 
 @dataclass
@@ -69,6 +76,7 @@ class Transparency:
     most: int  # transparent surfaces that a ray may cross
     unseen: torch.Tensor | None = None  # [3, T], see Geometry.unseen
     tints: bool = False  # whether what passes may take colour
+    caustics: bool = True  # whether light passes glass
 
     def passing(self, kind: int, hits: RayHits, direction: torch.Tensor) -> Passing:
         """What rays of a kind in unit directions [N, 3] do where all have met something."""
@@ -85,7 +93,7 @@ class Transparency:
             opening = self.lookup(row, face[here], weights)
             own[here] = opening.alpha
             found.through[here] = (1.0 - opening.alpha)[:, None] * opening.tint
-            if opening.glass is not None:
+            if opening.glass is not None and (kind == CAMERA or self.caustics):
                 self._pass_glass(kind, here, opening, self.normals(face[here], weights), found)
         if self.unseen is not None:
             over = self.unseen[kind][face]
@@ -96,24 +104,24 @@ class Transparency:
     def _pass_glass(
         self, kind: int, here: torch.Tensor, opening: Openness, normals: tuple[torch.Tensor, ...], found: Passing
     ) -> None:
-        assert opening.glass is not None and opening.color is not None and opening.ior is not None
-        assert opening.roughness is not None
+        glass = opening.glass
+        assert glass is not None
         smooth, geometric = normals
-        direction = found.direction[here]
-        inside = (direction * geometric).sum(1) > 0.0
-        share = opening.alpha * opening.glass
+        direction, color = found.direction[here], glass.color
+        share = opening.alpha * glass.share
         if kind == CAMERA:
-            facet = _facets(smooth, opening.roughness, direction)
-            onward, reflected, total = refracted(direction, facet, inside, opening.ior)
-            found.own[here] *= 1.0 - opening.glass * total
+            inside = (direction * geometric).sum(1) > 0.0
+            facet = _facets(smooth, glass.roughness, direction)
+            onward, reflected, total = refracted(direction, facet, inside, glass.ior)
+            # where all is reflected the ray goes on as in a mirror, without colour
+            found.own[here] *= 1.0 - glass.share * total
+            color = torch.where(total[:, None], 1.0, color)
+            reflected = torch.where(total, 0.0, reflected)
             bends = share > 1.0 - opening.alpha
             found.direction[here] = torch.where(bends[:, None], onward, direction)
             found.bent[here] = bends
-            color = torch.where(total[:, None], 1.0, opening.color)
-            reflected = torch.where(total, 0.0, reflected)
         else:
-            reflected = fresnel((direction * smooth).sum(1).abs(), opening.ior)
-            color = opening.color
+            reflected = fresnel((direction * smooth).sum(1).abs(), glass.ior)
         found.through[here] += (share * (1.0 - reflected))[:, None] * color
 
 
@@ -269,7 +277,7 @@ def shadowed(tracer: RayTracer, rays: Rays, carried: torch.Tensor) -> torch.Tens
 def shadowed_and_tinted(
     tracer: RayTracer, rays: Rays, carried: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """`shadowed` for grey light `carried` [N], and the tint [N, 3] of mean 1 that it takes; None where nothing tints."""
+    """`shadowed` of grey light `carried` [N], and the tint [N, 3] of mean 1 that it takes; None: nothing tints."""
     if not isinstance(tracer, TransparentTracer):
         return tracer.occluded(rays), None
     share = tracer.transmitted(rays)

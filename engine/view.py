@@ -45,6 +45,8 @@ class View:
     tangent: torch.Tensor  # [P, 4] interpolated tangents and bitangent sign
     frames: PixelFrames
     samples: Samples | None = None
+    map_normal: torch.Tensor | None = None  # [P, 3] and [P, 3, 3], see Mesh.map_normals; None where no mesh has any
+    map_turn: torch.Tensor | None = None
     # where surfaces let light through, a cell may appear several times: the share of it that each has
     weight: torch.Tensor | None = None  # [P, 3]
     background_weight: torch.Tensor | None = None  # [B, 3]
@@ -65,9 +67,15 @@ class View:
                 image = image.index_add(0, self.background, behind * _for_channels(self.background_weight, behind))
         return image.reshape(self.height, self.width, -1)
 
+    def map_frame(self, part: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        """Normals and bitangents [n, 3] that go with the tangents of a slice of the pixels, of any length."""
+        normal = (self.raw_normal if self.map_normal is None else self.map_normal)[part]
+        bitangent = torch.linalg.cross(normal, self.tangent[part, :3]) * torch.sign(self.tangent[part, 3:4])
+        return normal, bitangent if self.map_turn is None else (self.map_turn[part] @ bitangent[:, :, None])[:, :, 0]
+
     def alpha(self, transparent: bool) -> torch.Tensor:
-        """Alpha [H, W, 1] where surfaces let light through: what is left of 1 by holdouts and, on a transparent film, by
-        the background. As in Cycles, what glass shows of it counts as a surface."""
+        """Alpha [H, W, 1] where surfaces let light through: what holdouts and, on a transparent film, the background
+        leave of 1. As in Cycles, what glass shows of it counts as a surface."""
         alpha = torch.ones(self.height * self.width, device=self.face.device)
         if self.hole is not None and self.hole_weight is not None:
             alpha.index_add_(0, self.hole, self.hole_weight.mean(1), alpha=-1)
@@ -117,16 +125,6 @@ class DeviceGeometry:
     def uv_at(self, slot: int, face: torch.Tensor, barycentric: torch.Tensor) -> torch.Tensor:
         """Texture coordinates [n, 2] at points of triangles `face` [n] with corner weights `barycentric` [n, 3]."""
         return _interpolate(self.uvs[slot], face, barycentric)
-
-    def map_normal_and_bitangent(self, view: View, part: slice) -> tuple[torch.Tensor, torch.Tensor]:
-        """Normals and bitangents [n, 3] that go with the tangents of a slice of a view's pixels, of any length."""
-        normal, tangent = view.raw_normal[part], view.tangent[part]
-        if self.map_normals is not None:
-            normal = _interpolate(self.map_normals, view.face[part], view.barycentric[part])
-        bitangent = torch.linalg.cross(normal, tangent[:, :3]) * torch.sign(tangent[:, 3:4])
-        if self.map_frames is not None:
-            bitangent = (self.map_frames[view.face[part]] @ bitangent[:, :, None])[:, :, 0]
-        return normal, bitangent
 
     def grain_at(self, view: View) -> torch.Tensor | None:
         """Tangents [P, 3] that the grain follows at a view's pixels, of any length; None where no mesh has any."""
@@ -270,6 +268,10 @@ def build_view(
     corners = device_geometry.corners, device_geometry.normals, device_geometry.tangents
     points = surface_points(hit, rays, met, *corners)
     bump = device_geometry.bump_correction[material]
+    map_normal = map_turn = None
+    if device_geometry.map_normals is not None and device_geometry.map_frames is not None:
+        map_normal = _interpolate(device_geometry.map_normals, points["face"], points["barycentric"])
+        map_turn = device_geometry.map_frames[points["face"]]
     return View(
         height=height,
         width=width,
@@ -284,6 +286,8 @@ def build_view(
         raw_normal=points["raw_normal"],
         tangent=points["tangent"],
         frames=PixelFrames(points["smooth"], points["geometric"], points["view"], bump),
+        map_normal=map_normal,
+        map_turn=map_turn,
         weight=None if weight is None else weight[hit],
         background_weight=None if weight is None else weight[missed],
         hole=None if hole is None else cells[hole],

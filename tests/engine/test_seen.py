@@ -77,7 +77,7 @@ def holdouts() -> bpy.types.Object:
 
 
 def holdout_between_blended_balls() -> bpy.types.Object:
-    """Blended surfaces in front of and behind a holdout; without roulette, which biases the holdout's alpha in Cycles."""
+    """Blended surfaces in front of and behind a holdout. No roulette: it biases the alpha of holdouts in Cycles."""
     camera = stage()
     bpy.context.scene.cycles.min_transparent_bounces = 8
     bpy.data.objects["Ball 1"].is_holdout = True
@@ -119,6 +119,29 @@ def tinted_panes() -> bpy.types.Object:
     return camera
 
 
+def coarse_and_mirrored() -> bpy.types.Object:
+    """Coarse smooth balls at the edge of light (shadow terminator): one as it is, a mirrored and an unevenly scaled
+    instance of another with a shape key, degenerate faces among theirs."""
+    camera = stage()
+    for number in range(3):
+        bpy.data.objects.remove(bpy.data.objects[f"Ball {number}"])
+    material = build.add_material("Clay", base_color=(0.6, 0.5, 0.4), roughness=0.5)
+    build.add_sphere("Coarse", material, 0.6, (-1.2, 0.0, 0.6), rows=5, columns=9)
+    points, faces, corners = build.grid(build.sphere_points(0.6, rows=6, columns=8), closed=True)
+    faces.extend([(0, 1, 2), (3, 3 + 1, len(points))])
+    corners.extend([(0.0, 0.0)] * 6)
+    points = np.concatenate([points, (points[3:4] + points[4:5]) / 2])  # on an edge: a triangle without area
+    shaped = build.add_mesh("Shaped", [(points, faces, corners)], [material], location=(0.1, 0.4, 0.6))
+    shaped.shape_key_add(name="Basis")
+    key = shaped.shape_key_add(name="Lean")
+    for place in key.data:
+        place.co.x += 0.5 * place.co.z
+    key.value = 1.0
+    other = build.link(bpy.data.objects.new("Mirrored", shaped.data), (1.3, 0.2, 0.5))
+    other.scale = (-0.8, 1.3, 0.7)
+    return camera
+
+
 SCENES: list[Callable[[], bpy.types.Object]] = [
     hidden_from_the_camera,
     hidden_from_shadow_rays,
@@ -128,6 +151,7 @@ SCENES: list[Callable[[], bpy.types.Object]] = [
     holdout_between_blended_balls,
     clipped,
     tinted_panes,
+    coarse_and_mirrored,
 ]
 # Cycles passes surfaces at random, which leaves noise in alpha
 SAMPLES = {holdout_between_blended_balls: 512}
@@ -144,3 +168,22 @@ def test_colour_and_alpha_are_those_of_cycles(build_scene: Callable[[], bpy.type
     assert psnr(found[..., :3], seen[..., :3]) >= EXACT
     # sixteen cells a pixel cut edges coarsely, which shows where alpha jumps from 0 to 1
     assert np.sqrt(np.mean((found[..., 3] - seen[..., 3]) ** 2)) < 10 ** (-NOISY / 20)
+
+
+@pytest.mark.parametrize(("weight", "cosine"), [(1.0, 0.9), (1.0, 0.45), (0.5, 0.3)])
+def test_subsurface_has_the_brightness_of_cycles(weight: float, cosine: float, tmp_path: Path) -> None:
+    """Flat surfaces of colours and at angles to which no curve was fitted."""
+    build.new_scene()
+    material = build.add_material("Skin", base_color=(0.15, 0.4, 0.75), specular_level=0.0)
+    principled = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
+    principled.inputs["Subsurface Weight"].default_value = weight
+    principled.inputs["Subsurface Radius"].default_value = (1.0, 1.0, 1.0)
+    principled.inputs["Subsurface Scale"].default_value = 0.005
+    build.add_plane("Skin", material)
+    build.set_world(bpy.context.scene, (1.0, 1.0, 1.0))
+    place = (0.0, -3.0 * np.sqrt(1 - cosine**2), 3.0 * cosine)
+    camera = build.add_camera("Camera", place, (0.0, 0.0, 0.0), lens=300.0)
+    found = render(read_scene(bpy.context.scene), camera.name, 6, 6, samples=16)[..., :3].mean((0, 1))
+    size = {"width": 6, "height": 6}
+    seen = render_cycles(bpy.context.scene, camera, tmp_path / "a.exr", **size, samples=1024, direct_only=False)
+    assert found == pytest.approx(seen[..., :3].mean((0, 1)), rel=0.03)  # 2.5 % and noise

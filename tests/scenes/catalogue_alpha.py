@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import bpy
 import numpy as np
 
@@ -85,13 +87,6 @@ def veil() -> bpy.types.Object:
     return camera
 
 
-ALPHA: dict[str, Case] = {
-    "leaves": Case(leaves, LAYERS_EXACT),
-    "panes": Case(panes, LAYERS_EXACT, 1024),
-    "veil": Case(veil, EXACT, 4096),
-}
-
-
 def _glass(shape: str, roughness: float = 0.0, color: build.Vec3 = (1.0, 1.0, 1.0)) -> bpy.types.Object:
     """A thing of glass before a checkered ball, under a sky and a soft light."""
     build.new_scene()
@@ -114,3 +109,17 @@ def _glass(shape: str, roughness: float = 0.0, color: build.Vec3 = (1.0, 1.0, 1.
     image = build.add_image("Daylight", build.environment_pixels(daylight), "Linear Rec.709", is_float=True)
     build.set_world(bpy.context.scene, strength=0.7, image=image)
     return build.add_camera("Camera", (1.4, -4.6, 2.6), (0.0, 0.0, 0.6), lens=45.0)
+
+
+ALPHA: dict[str, Case] = {
+    "leaves": Case(leaves, LAYERS_EXACT),
+    "panes": Case(panes, LAYERS_EXACT, 1024),
+    "veil": Case(veil, EXACT, 4096),
+}
+
+# full light transport: what is made of glass has to be half as far from it, or nearer, as an opaque surface is
+NEARER = 20 * np.log10(2.0)
+GLASS: dict[str, Case] = {
+    "glass_pane": Case(partial(_glass, "pane", 0.3, (0.3, 0.7, 0.4)), NEARER, 1024),
+    "glass_ball": Case(partial(_glass, "ball"), NEARER, 1024),
+}

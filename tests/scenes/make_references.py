@@ -15,7 +15,7 @@ import numpy as np
 
 from .build import encode_srgb
 from .catalogue import DIRECT, FULL, LAYERED, Case
-from .catalogue_alpha import ALPHA
+from .catalogue_alpha import ALPHA, GLASS
 from .cycles import render_cycles
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "forward"
@@ -68,6 +68,7 @@ def main(names: list[str]) -> None:
     for cases, direct_only, size in (
         (DIRECT, True, SIZE),
         (LAYERED | ALPHA, True, SMALL),
+        (GLASS, False, SMALL),
         (FULL, False, SIZE),
     ):
         for name, case in cases.items():
