@@ -21,7 +21,7 @@ from pathlib import Path
 
 from .figures import OUTPUT, ROOT, Figure
 
-NAMES = ("view_accuracy", "ops", "visibility", "scaling", "iteration", "forward", "six_photos", "gold_cape")
+NAMES = ("view_accuracy", "ops", "visibility", "scaling", "iteration", "forward", "six_photos", "cameras", "gold_cape")
 PAGE = ROOT / "docs" / "benchmarks.md"
 STORE = OUTPUT / "figures.json"
 

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 import torch.nn.functional as F
+import warp as wp
 
 from .color.srgb import srgb_decode
 from .geometry import DEFAULT_MATERIAL, Geometry
 from .ops.blender_texture import sample_texture
 from .scene import Image, Material, NormalMap, Scene, Socket, Texture, colour, scalar
 from .shading.grain import GRAIN_WIDTH
+from .shading.live_texels import LiveTexture, share_of_base
 from .shading.lobes import SURFACE_WIDTH
 from .shading.reduction import reduced
 from .shading.secondary import BASE_COLOR, EMISSION, METALLIC, ROUGHNESS, MaterialArrays, MaterialTable
@@ -45,6 +47,7 @@ class Surfaces:
     emission: torch.Tensor  # [P, 3]
     layers: torch.Tensor | None = None  # [P, 10], see shading/coat.py; None where no pixel has any
     grain: torch.Tensor | None = None  # [P, GRAIN_WIDTH], see shading/grain.py; likewise
+    rough: torch.Tensor | None = None  # [P, 1] diffuse roughness; likewise
 
 
 def scattered(base: torch.Tensor, share: torch.Tensor, frames: PixelFrames, part: slice) -> torch.Tensor:
@@ -148,7 +151,9 @@ class MaterialBank:
             return Surfaces(torch.zeros((0, SURFACE_WIDTH), device=self.device), empty, empty)
         blocks = [self._block(self.materials[row], view, geometry, part) for row, part in view.material_slices]
         parameters, normal, emission = (torch.cat(column) for column in zip(*blocks, strict=True))
-        return Surfaces(parameters, normal, emission, self._layers(view), self._grain(view, geometry))
+        return Surfaces(
+            parameters, normal, emission, self._layers(view), self._grain(view, geometry), self._rough(view, geometry)
+        )
 
     def _grain(self, view: View, geometry: DeviceGeometry) -> torch.Tensor | None:
         seen = [(self.materials[row], part) for row, part in view.material_slices]
@@ -167,6 +172,13 @@ class MaterialBank:
         lost = (tangent * tangent).sum(1) <= 0.0  # no tangent, no grain
         rows[lost, 3] = 0.0
         return rows
+
+    def _rough(self, view: View, geometry: DeviceGeometry) -> torch.Tensor | None:
+        seen = [(self.materials[row].diffuse_roughness, part) for row, part in view.material_slices]
+        if not any(socket.texture is not None or socket.value[0] > 0.0 for socket, _ in seen):
+            return None
+        parts = [self._unit_at(socket, geometry, view.face[part], view.barycentric[part]) for socket, part in seen]
+        return torch.cat(parts)[:, None]
 
     def _layers(self, view: View) -> torch.Tensor | None:
         seen = [(layer_sockets(self.materials[row]), part) for row, part in view.material_slices]
@@ -262,6 +274,12 @@ class MaterialBank:
             value = srgb_decode(value)
         return value if texture.channel is None else value[:, texture.channel : texture.channel + 1]
 
+    def _unit_at(
+        self, socket: Socket, geometry: DeviceGeometry, face: torch.Tensor, weights: torch.Tensor
+    ) -> torch.Tensor:
+        """A number between 0 and 1 at points of triangles."""
+        return self.socket_at(socket, 1, geometry, face, weights)[:, 0].clamp(0.0, 1.0)
+
     def socket_at(
         self, socket: Socket, width: int, geometry: DeviceGeometry, face: torch.Tensor, weights: torch.Tensor
     ) -> torch.Tensor:
@@ -289,26 +307,64 @@ class MaterialBank:
                 *material.specular_level.value, *material.specular_tint.value, *np.broadcast_to(emission, 3),
                 *layer_sockets(material),
             ]  # fmt: skip
+            glow, factor = self._emission(material)
             sockets = {
                 "base_color": (BASE_COLOR, material.base_color),
                 "metallic": (METALLIC, material.metallic),
                 "roughness": (ROUGHNESS, material.roughness),
-                "emission": (EMISSION, material.emission_color),
+                "emission": (EMISSION, glow),
             }
             for target, (which, socket) in sockets.items():
                 bundle = self.bundle_of(material.name, target)
                 if bundle is not None:
                     value = fitted[id(bundle)][..., slice(*bundle.channels[target])]
-                    table.set_texture(row, which, value, bundle.texture, self.uv_slot(bundle.texture))
+                    live = target in ("base_color", "emission")
+                    table.set_texture(row, which, value, bundle.texture, self.uv_slot(bundle.texture), live)
                     if target == "emission":
                         constants[10:13] = [1.0, 1.0, 1.0]
                 elif socket.texture is not None:
-                    value = self._reduced(socket.texture, scalar=target in ("metallic", "roughness"))
+                    value = self._reduced(socket.texture, scalar=len(socket.value) == 1)
                     table.set_texture(row, which, value, socket.texture, self.uv_slot(socket.texture))
                     if target == "emission":
-                        constants[10:13] = list(np.broadcast_to(material.emission_strength.value, 3))
+                        constants[10:13] = list(np.broadcast_to(factor, 3))
             table.set_constants(row, np.array(constants, np.float32))
         return table.arrays()
+
+    def live_textures(self, table: MaterialArrays) -> list[LiveTexture]:
+        """Fitted textures that light samples may come from, as they were when `table` was made."""
+        textures, live = table.textures.numpy(), table.live.numpy()
+        pool = wp.to_torch(table.pool)
+
+        def values(row: int, which: int) -> torch.Tensor | None:
+            first, width, height = (int(number) for number in textures[row, which, :3])
+            return None if first < 0 else pool[first : first + 3 * width * height].reshape(height, width, 3)
+
+        found: list[tuple[int, LiveTexture]] = []
+        rows = {material.name: row for row, material in enumerate(self.materials)}
+        for number, bundle in enumerate(self.bundles):
+            row = rows.get(bundle.material, -1)
+            for target, which in (("base_color", BASE_COLOR), ("emission", EMISSION)):
+                before = values(row, which) if target in bundle.channels and row >= 0 else None
+                if before is None:
+                    continue
+                share = torch.ones_like(before)
+                if target == "base_color":
+                    metallic = values(row, METALLIC)
+                    same = metallic is not None and metallic.shape == before.shape
+                    share = share_of_base(table, row, before, metallic if same else None)
+                texture = LiveTexture(number, bundle.channels[target], target == "base_color", before, share)
+                found.append((int(live[row, which]), texture))
+        return [texture for _, texture in sorted(found, key=lambda item: item[0])]
+
+    def _emission(self, material: Material) -> tuple[Socket, np.ndarray]:
+        """The socket whose texture indirect light looks up for emission, and what to multiply it with: where colour and
+        strength both have one, the strength's mean."""
+        color, strength = material.emission_color, material.emission_strength
+        if strength.texture is None:
+            return color, strength.value
+        if color.texture is None:
+            return strength, color.value
+        return color, self._reduced(strength.texture, scalar=True).mean((0, 1)).cpu().numpy()
 
     def _reduced(self, texture: Texture, scalar: bool) -> torch.Tensor:
         encoded = (0, 3) if self.encodings[texture.image] == "sRGB" else (0, 0)

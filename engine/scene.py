@@ -102,6 +102,7 @@ class Material:
     specular_tint: Socket = field(default_factory=lambda: colour(1.0, 1.0, 1.0))
     emission_color: Socket = field(default_factory=lambda: colour(1.0, 1.0, 1.0))
     emission_strength: Socket = field(default_factory=lambda: scalar(0.0))
+    diffuse_roughness: Socket = field(default_factory=lambda: scalar(0.0))
     alpha: Socket = field(default_factory=lambda: scalar(1.0))  # what is not the surface's is what lies behind it
     transparent_color: tuple[float, float, float] = (1.0, 1.0, 1.0)  # tints what is seen past the surface
     transmission: Socket = field(default_factory=lambda: scalar(0.0))  # share of glass, see transparency.py
@@ -209,6 +210,11 @@ class Camera:
     ortho_scale: float = 6.0
     clip_start: float = 0.1
     clip_end: float = 1000.0
+    data_name: str = ""  # camera datablock: the lens belongs to it, cameras that share it change together
+    # k1, k2, p1, p2, k3 of the lens, see camera.distort; renders show none
+    distortion: tuple[float, float, float, float, float] | None = None
+    pose_obstacle: str = ""  # why its place, or its lens, cannot be changed; "" where it can
+    lens_obstacle: str = ""
 
 
 @dataclass
@@ -257,6 +263,7 @@ class Film:
     filter_width: float = 1.5
     exposure: float = 1.0  # cycles.film_exposure, multiplies radiance
     transparent: bool = False
+    bounces: int = 4  # reflections between surfaces: the lesser of Cycles' limits for all and for diffuse ones
     transparent_bounces: int = 8  # transparent surfaces that a ray may cross
     caustics: bool = True  # light passes glass on its way to a surface
 

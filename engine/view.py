@@ -8,7 +8,7 @@ outside. Each grid cell is sampled once, at its centre plus the offset; `grid` c
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
@@ -19,8 +19,10 @@ import warp as wp
 from .camera import Projection
 from .geometry import Geometry
 from .ops.launch import launch
+from .rays import Rays
 from .scene import Film
 from .shading.draw import Hits
+from .shading.live_texels import LiveTexture
 from .shading.samples import Samples
 from .shading.shade import PixelFrames
 from .transparency import TransparentTracer, sightlines
@@ -45,6 +47,11 @@ class View:
     tangent: torch.Tensor  # [P, 4] interpolated tangents and bitangent sign
     frames: PixelFrames
     samples: Samples | None = None
+    # samples of lights that only a part of the lobes reflects, by LightArrays.lobes
+    parts: dict[int, Samples] = field(default_factory=dict)
+    live: list[LiveTexture] = field(default_factory=list)  # fitted textures that samples come from
+    live_needed: bool = False  # whether their gradient is worth its time
+    seen_lights: torch.Tensor | None = None  # [cells, L] radiance that the camera sees of each light of power 1
     map_normal: torch.Tensor | None = None  # [P, 3] and [P, 3, 3], see Mesh.map_normals; None where no mesh has any
     map_turn: torch.Tensor | None = None
     # where surfaces let light through, a cell may appear several times: the share of it that each has
@@ -223,6 +230,31 @@ class _Filter(torch.autograd.Function):
         return grad, None, None, None
 
 
+def _cell_places(
+    projection: Projection, margin: int, grid: int, offset: tuple[float, float], rows: tuple[int, int] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Image coordinates of the columns and rows of cells, see build_view."""
+    first, last = rows if rows is not None else (0, projection.height)
+    height, width = (last - first + 2 * margin) * grid, (projection.width + 2 * margin) * grid
+    x = (np.arange(width) + 0.5) / grid - margin + offset[0]
+    y = (np.arange(height) + 0.5) / grid + first - margin + offset[1]
+    return x, y
+
+
+def cell_rays(
+    projection: Projection,
+    device: str,
+    *,
+    margin: int,
+    grid: int = 1,
+    offset: tuple[float, float] = (0.0, 0.0),
+    rows: tuple[int, int] | None = None,
+) -> Rays:
+    """The rays of the camera through all cells of a view, see build_view."""
+    x, y = _cell_places(projection, margin, grid, offset, rows)
+    return camera_rays(projection, x, y, torch.arange(len(x) * len(y), device=device))
+
+
 def build_view(
     device_geometry: DeviceGeometry,
     projection: Projection,
@@ -239,10 +271,8 @@ def build_view(
     """
     geometry = device_geometry.geometry
     device = geometry.device
-    first, last = rows if rows is not None else (0, projection.height)
-    height, width = (last - first + 2 * margin) * grid, (projection.width + 2 * margin) * grid
-    x = (np.arange(width) + 0.5) / grid - margin + offset[0]
-    y = (np.arange(height) + 0.5) / grid + first - margin + offset[1]
+    x, y = _cell_places(projection, margin, grid, offset, rows)
+    height, width = len(y), len(x)
     cells = torch.arange(height * width, device=device)
     if wanted is not None:
         cells = cells[wanted.reshape(-1)]

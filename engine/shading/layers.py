@@ -31,6 +31,7 @@ from .shade import (
 # Columns of a layer row: below 0-2, coat 3, alpha² 4, ior 5, sheen 6-8, a 9, b 10, mix 11.
 LAYER_WIDTH = 12
 BELOW = slice(0, 3)
+COAT = slice(3, 4)
 SHEEN = slice(6, 9)
 
 

@@ -99,7 +99,6 @@ def test_textures_in_packed_channels_and_a_normal_map() -> None:
     [
         ("Subsurface Weight", 0.3),
         ("Transmission Weight", 1.0),
-        ("Diffuse Roughness", 0.5),
         ("Thin Film Thickness", 300.0),
     ],
 )

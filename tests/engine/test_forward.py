@@ -13,6 +13,7 @@ from likeness.engine.scene import scalar
 from tests.scenes import build
 from tests.scenes.catalogue import DIRECT, FULL, LAYERED
 from tests.scenes.catalogue_alpha import ALPHA, GLASS
+from tests.scenes.catalogue_surface import SURFACE
 from tests.scenes.make_references import SIZE, SMALL, load_reference, psnr, size_of
 
 # one of each kind: the others run in benchmarks/forward.py
@@ -40,9 +41,9 @@ def test_direct_light_is_that_of_cycles(name: str) -> None:
     assert psnr(found[..., :3], load_reference(name)) >= case.floor
 
 
-@pytest.mark.parametrize("name", LAYERED | ALPHA)
-def test_layers_and_transparent_surfaces_are_those_of_cycles(name: str) -> None:
-    case = (LAYERED | ALPHA)[name]
+@pytest.mark.parametrize("name", LAYERED | ALPHA | SURFACE)
+def test_layers_transparent_and_rough_surfaces_are_those_of_cycles(name: str) -> None:
+    case = (LAYERED | ALPHA | SURFACE)[name]
     camera = case.build()
     found = render(read_scene(bpy.context.scene), camera.name, SMALL, SMALL, samples=256, direct_only=True)
     assert psnr(found[..., :3], load_reference(name)) >= case.floor
