@@ -18,6 +18,7 @@ import numpy as np
 from ..engine.errors import SceneError
 from ..engine.scene import Material, Mesh
 from . import versions
+from .displacement import Placed
 from .notes import Notes, label
 from .read_material import MaterialReader
 from .read_visibility import read_visibility
@@ -40,6 +41,7 @@ class _LocalMesh:
     active_uv: str | None
     material_index: np.ndarray  # [T]
     tangents: np.ndarray | None  # [T, 3, 4]
+    smooth: np.ndarray  # [T] bool
 
 
 @dataclass
@@ -97,6 +99,9 @@ def read_meshes(depsgraph: bpy.types.Depsgraph, materials: MaterialReader, notes
         instances.append(
             _Instance(name, original, matrix, local, names, material_index, key, grains, generated, visibility)
         )
+    for instance in instances:
+        linear = instance.matrix[:3, :3]
+        materials.displacements.placed[instance.name] = Placed(linear, instance.local.smooth)
     users: dict[int, int] = {}
     for instance in instances:
         users[instance.users_key] = users.get(instance.users_key, 0) + 1
@@ -135,7 +140,8 @@ def _grain(instance: _Instance, normal_matrix: np.ndarray) -> np.ndarray | None:
 def _check_tangents(
     obj: bpy.types.Object, local: _LocalMesh, matrix: np.ndarray, materials: list[Material], notes: Notes
 ) -> None:
-    maps = [material.normal for material in materials if material.normal is not None]
+    both = (normal for material in materials for normal in (material.normal, material.coat_normal))
+    maps = [normal for normal in both if normal is not None]
     for normal in maps:
         if normal.texture.uv_map not in (None, local.active_uv):
             notes.approximated(
@@ -232,7 +238,7 @@ def _mesh_arrays(mesh: bpy.types.Mesh, owner: str) -> _LocalMesh:
     tangents = None
     if active is not None and len(triangles):
         tangents = corner_tangents(corner_positions, normals, uv_maps[active])
-    return _LocalMesh(positions, triangles, normals, uv_maps, active, material, tangents)
+    return _LocalMesh(positions, triangles, normals, uv_maps, active, material, tangents, smooth)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

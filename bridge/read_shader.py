@@ -50,9 +50,8 @@ _TRANSPARENT = "ShaderNodeBsdfTransparent"
 # what Schlick's curve adds at the angle of Principled's edge tint, whose cosine is 1/7
 _EDGE = (6 / 7) ** 5
 _REFLECTION = ("roughness", "ior", "specular_tint")  # fields that only matter where something reflects
-_MIXED = (
-    "alpha", "transmission", "subsurface", "diffuse_roughness", "base_color", "metallic", "specular_level", *_REFLECTION,
-)  # fmt: skip
+_SHARES = ("alpha", "transmission", "subsurface", "metallic")
+_MIXED = (*_SHARES, "diffuse_roughness", "base_color", "specular_level", *_REFLECTION)
 
 
 class _ApartError(Exception):

@@ -32,6 +32,11 @@ def bump_correction(material: bpy.types.Material) -> bool:
     return bool(getattr(getattr(material, "cycles", None), "use_bump_map_correction", True))
 
 
+def displacement_method(material: bpy.types.Material) -> str:
+    """ "BUMP", "DISPLACEMENT" or "BOTH"."""
+    return str(material.displacement_method)
+
+
 def normal_map_is_directx(node: bpy.types.Node) -> bool:
     """Whether a Normal Map node reads its green channel downwards; a choice that exists from 5.2 on."""
     return getattr(node, "convention", "OPENGL") == "DIRECTX"

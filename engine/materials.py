@@ -3,23 +3,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 import warp as wp
 
 from .color.srgb import srgb_decode
 from .geometry import DEFAULT_MATERIAL, Geometry
+from .normal_maps import mapped_normal
 from .ops.blender_texture import sample_texture
-from .scene import Image, Material, NormalMap, Scene, Socket, Texture, colour, scalar
+from .scene import Image, Material, Scene, Socket, Texture, colour, scalar
 from .shading.grain import GRAIN_WIDTH
 from .shading.live_texels import LiveTexture, share_of_base
 from .shading.lobes import SURFACE_WIDTH
 from .shading.reduction import reduced
 from .shading.secondary import BASE_COLOR, EMISSION, METALLIC, ROUGHNESS, MaterialArrays, MaterialTable
-from .shading.shade import PixelFrames
+from .shading.subsurface import scattered
 from .view import DeviceGeometry, View
 
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # Rec.709, what Cycles takes for a colour in a scalar socket
@@ -45,24 +46,9 @@ class Surfaces:
     parameters: torch.Tensor  # [P, SURFACE_WIDTH], see shading/lobes.py
     normal: torch.Tensor  # [P, 3] shading normal, unit, world space, towards the viewer
     emission: torch.Tensor  # [P, 3]
-    layers: torch.Tensor | None = None  # [P, 10], see shading/coat.py; None where no pixel has any
+    layers: torch.Tensor | None = None  # socket rows, see shading/layers.py; None where no pixel has any
     grain: torch.Tensor | None = None  # [P, GRAIN_WIDTH], see shading/grain.py; likewise
     rough: torch.Tensor | None = None  # [P, 1] diffuse roughness; likewise
-
-
-def scattered(base: torch.Tensor, share: torch.Tensor, frames: PixelFrames, part: slice) -> torch.Tensor:
-    """Diffuse colour [n, 3] of a base colour of which `share` [n, 1] scatters below the surface.
-
-    What enters a dense medium straight on goes deeper than what enters at a slant, and less of it comes out again. The
-    curve is fitted to flat surfaces in Cycles 5.0, to 2.5 % of what they show; its mean over all directions is 1.
-    """
-    cosine = (frames.smooth[part] * frames.view[part]).sum(1, keepdim=True).clamp(0.0, 1.0)
-    slant = 2.85 / (cosine + 1.2) - 1.543
-    return base * (1.0 + share * slant * (1.0 - base).clamp(min=0.0) ** 1.13)
-
-
-def _is_set(socket: Socket) -> bool:
-    return socket.texture is not None or bool(socket.value.any())
 
 
 def default_material() -> Material:
@@ -70,22 +56,27 @@ def default_material() -> Material:
     return Material(DEFAULT_MATERIAL, colour(0.8, 0.8, 0.8), roughness=scalar(1.0), specular_level=scalar(0.0))
 
 
-def layer_sockets(material: Material) -> np.ndarray:
-    """A row for shading/coat.py [10] float32, within the sockets' ranges."""
-    tint = np.maximum(np.asarray(material.sheen_tint), 0.0)
-    return np.array(
-        [
-            np.clip(material.coat_weight, 0.0, 1.0), np.clip(material.coat_roughness, 0.0, 1.0),
-            max(material.coat_ior, 1.0), *np.maximum(np.asarray(material.coat_tint), 0.0),
-            *(np.clip(material.sheen_weight, 0.0, 1.0) * tint), np.clip(material.sheen_roughness, 1e-3, 1.0),
-        ],
-        np.float32,
-    )  # fmt: skip
+def layer_sockets(material: Material, value: Callable[[Socket, int], torch.Tensor]) -> torch.Tensor:
+    """Rows for shading/coat.py [n or 1, SOCKET_WIDTH] within the sockets' ranges; ``value`` gives those of a socket."""
+    columns = [
+        value(material.coat_weight, 1).clamp(0.0, 1.0),
+        value(material.coat_roughness, 1).clamp(0.0, 1.0),
+        value(material.coat_ior, 1).clamp(min=1.0),
+        value(material.coat_tint, 3).clamp(min=0.0),
+        value(material.sheen_weight, 1).clamp(0.0, 1.0) * value(material.sheen_tint, 3).clamp(min=0.0),
+        value(material.sheen_roughness, 1).clamp(1e-3, 1.0),
+    ]
+    count = max(len(column) for column in columns)
+    return torch.cat([column.expand(count, -1) for column in columns], dim=1)
 
 
-def has_layers(sockets: np.ndarray) -> bool:
-    """Whether there is coat or sheen in a row of layer_sockets."""
-    return bool(sockets[0] > 0.0 or sockets[6:9].max() > 0.0)
+def has_layers(material: Material) -> bool:
+    """Whether there is coat or sheen anywhere on a material."""
+    return _is_any(material.coat_weight) or (_is_any(material.sheen_weight) and _is_any(material.sheen_tint))
+
+
+def _is_any(socket: Socket) -> bool:
+    return socket.texture is not None or bool(np.max(socket.value) > 0.0)
 
 
 @dataclass
@@ -98,6 +89,7 @@ class MaterialBank:
     images: dict[str, torch.Tensor] = field(default_factory=dict)
     encodings: dict[str, str] = field(default_factory=dict)
     bundles: list[TextureBundle] = field(default_factory=list)
+    _layer_means: dict[int, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(cls, scene: Scene, geometry: Geometry) -> MaterialBank:
@@ -151,9 +143,8 @@ class MaterialBank:
             return Surfaces(torch.zeros((0, SURFACE_WIDTH), device=self.device), empty, empty)
         blocks = [self._block(self.materials[row], view, geometry, part) for row, part in view.material_slices]
         parameters, normal, emission = (torch.cat(column) for column in zip(*blocks, strict=True))
-        return Surfaces(
-            parameters, normal, emission, self._layers(view), self._grain(view, geometry), self._rough(view, geometry)
-        )
+        layers, grain, rough = self._layers(view, geometry), self._grain(view, geometry), self._rough(view, geometry)
+        return Surfaces(parameters, normal, emission, layers, grain, rough)
 
     def _grain(self, view: View, geometry: DeviceGeometry) -> torch.Tensor | None:
         seen = [(self.materials[row], part) for row, part in view.material_slices]
@@ -177,16 +168,34 @@ class MaterialBank:
         seen = [(self.materials[row].diffuse_roughness, part) for row, part in view.material_slices]
         if not any(socket.texture is not None or socket.value[0] > 0.0 for socket, _ in seen):
             return None
-        parts = [self._unit_at(socket, geometry, view.face[part], view.barycentric[part]) for socket, part in seen]
-        return torch.cat(parts)[:, None]
+        points = view.face, view.barycentric
+        parts = [self.socket_at(socket, 1, geometry, *(x[part] for x in points)) for socket, part in seen]
+        return torch.cat(parts).clamp(0.0, 1.0)
 
-    def _layers(self, view: View) -> torch.Tensor | None:
-        seen = [(layer_sockets(self.materials[row]), part) for row, part in view.material_slices]
-        if not any(has_layers(sockets) for sockets, _ in seen):
+    def _layers(self, view: View, geometry: DeviceGeometry) -> torch.Tensor | None:
+        seen = [(self.materials[row], part) for row, part in view.material_slices]
+        if not any(has_layers(material) for material, _ in seen):
             return None
-        rows = [torch.from_numpy(sockets).to(self.device) for sockets, _ in seen]
-        sizes = [part.stop - part.start for _, part in seen]
-        return torch.cat([row.expand(size, -1) for row, size in zip(rows, sizes, strict=True)])
+        bent = any(material.coat_normal is not None for material, _ in seen)
+        rows = []
+        for material, part in seen:
+
+            def value(socket: Socket, width: int, part: slice = part) -> torch.Tensor:
+                if socket.texture is None:
+                    return self._constant(socket, width)
+                return self._sampled(socket.texture, width, self.texture_uv(socket.texture, view, geometry, part))
+
+            row = layer_sockets(material, value).expand(part.stop - part.start, -1)
+            rows.append(torch.cat([row, self._coat_normal(material, view, geometry, part)], dim=1) if bent else row)
+        return torch.cat(rows)
+
+    def _coat_normal(self, material: Material, view: View, geometry: DeviceGeometry, part: slice) -> torch.Tensor:
+        """Normals [n, 3] of a material's coat."""
+        coat = material.coat_normal
+        if coat is None:
+            return view.frames.smooth[part]
+        mapped = self._lookup(coat.texture, self.texture_uv(coat.texture, view, geometry, part))
+        return mapped_normal(mapped, coat.strength, view, part)
 
     def _block(
         self, material: Material, view: View, geometry: DeviceGeometry, part: slice
@@ -213,24 +222,23 @@ class MaterialBank:
                 return srgb_decode(fitted[target]) if target == "base_color" else fitted[target]
             if socket.texture is None:
                 return self._constant(socket, 3).expand(count, 3)
-            return self._lookup(socket.texture, uv_of(socket.texture))
+            return self._sampled(socket.texture, 3, uv_of(socket.texture))
 
         def scalar_socket(socket: Socket, target: str | None = None) -> torch.Tensor:
             if target in fitted:
                 return fitted[target]
             if socket.texture is None:
                 return self._constant(socket, 1).expand(count, 1)
-            value = self._lookup(socket.texture, uv_of(socket.texture))
-            return value @ torch.tensor(LUMINANCE, device=self.device)[:, None] if value.shape[1] == 3 else value
+            return self._sampled(socket.texture, 1, uv_of(socket.texture))
 
         def unit(value: torch.Tensor) -> torch.Tensor:
             return value.clamp(0.0, 1.0)
 
         base = colour_socket(material.base_color, "base_color").clamp(min=0.0)
         metallic = unit(scalar_socket(material.metallic, "metallic"))
-        if _is_set(material.subsurface):
+        if _is_any(material.subsurface):
             base = scattered(base, unit(scalar_socket(material.subsurface)) * (1.0 - metallic), view.frames, part)
-        if _is_set(material.transmission):
+        if _is_any(material.transmission):
             # glass is not diffuse; what it lets pass is seen behind it (transparency.py)
             base = base * (1.0 - unit(scalar_socket(material.transmission)) * (1.0 - metallic))
         parameters = torch.cat(
@@ -256,12 +264,19 @@ class MaterialBank:
             strength = material.normal.strength
         normal = view.frames.smooth[part]
         if mapped is not None:
-            normal = _mapped_normal(mapped, strength, view, part)
+            normal = mapped_normal(mapped, strength, view, part)
         return parameters, normal, emission
 
     def _constant(self, socket: Socket, width: int) -> torch.Tensor:
         value = np.broadcast_to(np.asarray(socket.value, np.float32), (width,))
         return torch.from_numpy(value.copy()).to(self.device)[None]
+
+    def _sampled(self, texture: Texture, width: int, uv: torch.Tensor) -> torch.Tensor:
+        """Values [n, width] that a socket of 1 or 3 components takes from an image."""
+        value = self._lookup(texture, uv)
+        if width == 1 and value.shape[1] == 3:
+            return value @ torch.tensor(LUMINANCE, device=self.device)[:, None]
+        return value.expand(-1, width)
 
     def _lookup(self, texture: Texture, uv: torch.Tensor) -> torch.Tensor:
         """Decoded values [n, 3] (colour) or [n, 1] (one channel) of an image."""
@@ -274,12 +289,6 @@ class MaterialBank:
             value = srgb_decode(value)
         return value if texture.channel is None else value[:, texture.channel : texture.channel + 1]
 
-    def _unit_at(
-        self, socket: Socket, geometry: DeviceGeometry, face: torch.Tensor, weights: torch.Tensor
-    ) -> torch.Tensor:
-        """A number between 0 and 1 at points of triangles."""
-        return self.socket_at(socket, 1, geometry, face, weights)[:, 0].clamp(0.0, 1.0)
-
     def socket_at(
         self, socket: Socket, width: int, geometry: DeviceGeometry, face: torch.Tensor, weights: torch.Tensor
     ) -> torch.Tensor:
@@ -287,10 +296,7 @@ class MaterialBank:
         if socket.texture is None:
             return self._constant(socket, width).expand(len(face), width)
         uv = self._mapped(socket.texture, geometry.uv_at(self.uv_slot(socket.texture), face, weights))
-        value = self._lookup(socket.texture, uv)
-        if value.shape[1] > width:
-            value = value @ torch.tensor(LUMINANCE, device=self.device)[:, None]
-        return value.expand(len(face), width)
+        return self._sampled(socket.texture, width, uv)
 
     def table(self) -> MaterialArrays:
         """Materials as indirect light needs them for surfaces that rays meet."""
@@ -305,7 +311,7 @@ class MaterialBank:
                 *(material.base_color.value * (1.0 - material.transmission.value * paint)),
                 *material.metallic.value, *material.roughness.value, *material.ior.value,
                 *material.specular_level.value, *material.specular_tint.value, *np.broadcast_to(emission, 3),
-                *layer_sockets(material),
+                *self._mean_layers(row),
             ]  # fmt: skip
             glow, factor = self._emission(material)
             sockets = {
@@ -366,6 +372,18 @@ class MaterialBank:
             return strength, color.value
         return color, self._reduced(strength.texture, scalar=True).mean((0, 1)).cpu().numpy()
 
+    def _mean_layers(self, row: int) -> np.ndarray:
+        """Layer sockets of a material as indirect light takes them: a texture counts as its mean."""
+        if row not in self._layer_means:
+
+            def value(socket: Socket, width: int) -> torch.Tensor:
+                if socket.texture is None:
+                    return self._constant(socket, width)
+                return self._reduced(socket.texture, width == 1).mean((0, 1)).expand(1, width)
+
+            self._layer_means[row] = layer_sockets(self.materials[row], value)[0].cpu().numpy()
+        return self._layer_means[row]
+
     def _reduced(self, texture: Texture, scalar: bool) -> torch.Tensor:
         encoded = (0, 3) if self.encodings[texture.image] == "sRGB" else (0, 0)
         value = reduced(self.images[texture.image], encoded)
@@ -378,18 +396,5 @@ class MaterialBank:
 def _textures_of(material: Material) -> list[Texture]:
     sockets = [value for value in vars(material).values() if isinstance(value, Socket)]
     textures = [socket.texture for socket in sockets if socket.texture is not None]
-    if isinstance(material.normal, NormalMap):
-        textures.append(material.normal.texture)
-    return textures
-
-
-def _mapped_normal(mapped: torch.Tensor, strength: float, view: View, part: slice) -> torch.Tensor:
-    """World-space normals from tangent-space map values in [0, 1] (docs/blender-image-formation.md §3.6)."""
-    c = 2.0 * mapped - 1.0
-    x, y = c[:, 0:1] * strength, c[:, 1:2] * strength
-    z = 1.0 + (c[:, 2:3] - 1.0) * min(max(strength, 0.0), 1.0)
-    n, bitangent = view.map_frame(part)
-    t = view.tangent[part, :3]
-    normal = F.normalize(x * t + y * bitangent + z * n, dim=1, eps=1e-12) * view.side[part, None]
-    has_tangent = (t * t).sum(1, keepdim=True) > 0
-    return torch.where(has_tangent, normal, view.frames.smooth[part])
+    maps = [material.normal, material.coat_normal]
+    return textures + [normal.texture for normal in maps if normal is not None]

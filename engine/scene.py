@@ -112,14 +112,15 @@ class Material:
     anisotropic_rotation: float = 0.0
     tangent: Literal["UV", "RADIAL_X", "RADIAL_Y", "RADIAL_Z"] = "RADIAL_Z"  # what the grain follows, see Mesh.grain
     tangent_uv: str = ""  # UV map of tangent "UV"; "": the active one
-    # coat and sheen are constant and lie on the smooth surface (the sheen on the normal map where there is no coat)
-    coat_weight: float = 0.0
-    coat_roughness: float = 0.03
-    coat_ior: float = 1.5
-    coat_tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    sheen_weight: float = 0.0
-    sheen_roughness: float = 0.5
-    sheen_tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    # the coat lies on the smooth surface or on `coat_normal`, the sheen on the normal map as far as there is no coat
+    coat_weight: Socket = field(default_factory=lambda: scalar(0.0))
+    coat_roughness: Socket = field(default_factory=lambda: scalar(0.03))
+    coat_ior: Socket = field(default_factory=lambda: scalar(1.5))
+    coat_tint: Socket = field(default_factory=lambda: colour(1.0, 1.0, 1.0))
+    coat_normal: NormalMap | None = None
+    sheen_weight: Socket = field(default_factory=lambda: scalar(0.0))
+    sheen_roughness: Socket = field(default_factory=lambda: scalar(0.5))
+    sheen_tint: Socket = field(default_factory=lambda: colour(1.0, 1.0, 1.0))
     normal: NormalMap | None = None
     multiscatter: bool = True  # distribution MULTI_GGX (default) or GGX
     bump_correction: bool = True  # material.cycles.use_bump_map_correction

@@ -56,7 +56,7 @@ def coat_of(layer_rows: wp.array2d(dtype=wp.float32), pixels: Pixels, i: int):
         if coat.factor > 0.0:
             coat.alpha2 = layer_rows[i, 4]
             coat.ior = layer_rows[i, 5]
-            coat.normal = coat_normal(pixels, i)
+            coat.normal = coat_normal(layer_rows, pixels, i)
     return coat
 
 

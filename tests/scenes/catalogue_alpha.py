@@ -120,6 +120,6 @@ ALPHA: dict[str, Case] = {
 # full light transport: what is made of glass has to be half as far from it, or nearer, as an opaque surface is
 NEARER = 20 * np.log10(2.0)
 GLASS: dict[str, Case] = {
-    "glass_pane": Case(partial(_glass, "pane", 0.3, (0.3, 0.7, 0.4)), NEARER, 1024),
-    "glass_ball": Case(partial(_glass, "ball"), NEARER, 1024),
+    "glass_pane": Case(partial(_glass, "pane", 0.3, (0.3, 0.7, 0.4)), NEARER, 384),
+    "glass_ball": Case(partial(_glass, "ball"), NEARER, 384),
 }
