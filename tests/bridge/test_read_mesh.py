@@ -298,3 +298,36 @@ def test_geometry_nodes_that_look_for_the_viewport_are_named() -> None:
     sheet.modifiers.new("Nodes", "NODES").node_group = group
     bpy.context.scene.collection.objects.link(sheet)
     assert any("Is Viewport" in note.message for note in read_scene(bpy.context.scene).notes)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("visible_diffuse", False, "invisible to diffuse rays"),
+        ("visible_transmission", False, "invisible to transmission rays"),
+        ("is_shadow_catcher", True, "shadow catcher"),
+        ("shadow_terminator_shading_offset", 0.2, "Shading Offset"),
+    ],
+)
+def test_settings_that_are_only_approximated_are_named(setting: str, value: bool | float, words: str) -> None:
+    sheet = bpy.data.objects.new("Blatt", _bumpy("Sheet", True))
+    bpy.context.scene.collection.objects.link(sheet)
+    if not hasattr(sheet, setting):
+        pytest.skip(f"this Blender has no {setting}")
+    setattr(sheet, setting, value)
+    notes = [note for note in read_scene(bpy.context.scene).notes if note.datablock == 'Object "Blatt"']
+    assert any(words in note.message and note.severity == "approximated" for note in notes)
+
+
+def test_rays_that_see_neither_an_instance_nor_its_original() -> None:
+    """As in Cycles both count: the ball is hidden from shadow rays, its instancer from the camera."""
+    sheet = bpy.data.objects.new("Sheet", _bumpy("Sheet", True))
+    sheet.visible_shadow = False
+    collection = bpy.data.collections.new("Set")
+    collection.objects.link(sheet)
+    instancer = bpy.data.objects.new("Instancer", None)
+    instancer.instance_type, instancer.instance_collection = "COLLECTION", collection
+    instancer.visible_camera = False
+    bpy.context.scene.collection.objects.link(instancer)
+    (mesh,) = read_scene(bpy.context.scene).meshes
+    assert (mesh.visible_camera, mesh.visible_shadow, mesh.visible_indirect) == (False, False, True)
