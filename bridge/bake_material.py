@@ -281,7 +281,7 @@ def _route(copy: bpy.types.Material, wanted: Bake, distance: float) -> None:
     output = surface_output(tree)
     assert output is not None
     # displacement that bends normals lies below what a shader's Normal does
-    bends = wanted.normal and versions.displacement_method(copy) != "DISPLACEMENT"
+    bends = wanted.normal and versions.displacement_method(copy) == "BUMP"
     for entry in output.inputs:
         for link in list(entry.links):
             if not (bends and entry.name == "Displacement"):

@@ -28,7 +28,6 @@ class Displacement:
     midlevel: float
     scale: float
     in_object_space: bool
-    bends_normals: bool  # method BOTH: normals are those of the resting surface, bent by a baked normal map
 
 
 @dataclass
@@ -66,12 +65,15 @@ def read_displacement(
         return None
     if source.input("Normal").node is not None:
         notes.approximated(owner, f"{source.described}: its Normal is not read; vertices move along the mesh's normals")
+    if method == "BOTH":
+        notes.approximated(
+            owner, f"{source.described} moves vertices; the bumps that are finer than the mesh are left out"
+        )
     return Displacement(
         inputs.socket(source, "Height", 1),
         float(inputs.mean(source, "Midlevel", 1)[0]),
         float(inputs.mean(source, "Scale", 1)[0]),
         node.space == "OBJECT",
-        method == "BOTH",
     )
 
 
@@ -94,16 +96,13 @@ def _displace(mesh: Mesh, placed: Placed, found: list[Displacement | None], imag
             along = _unit(along @ placed.linear) @ placed.linear.T
         positions[vertex[part]] += along * ((height - displacement.midlevel) * displacement.scale)[:, None]
     mesh.positions = positions.astype(np.float32)
-    bends = np.array([displacement is None or displacement.bends_normals for displacement in found])
-    kept = bends[mesh.material_index]
-    if not kept.all():
-        moved = _corner_normals(mesh, placed.smooth)
-        mesh.corner_normals = np.where(kept[:, None, None], mesh.corner_normals, moved).astype(np.float32)
-        if mesh.active_uv is not None:
-            tangents = corner_tangents(
-                mesh.positions[mesh.triangles], mesh.corner_normals, mesh.uv_maps[mesh.active_uv]
-            )
-            mesh.corner_tangents, mesh.map_normals, mesh.map_frame = tangents, None, None
+    moved = np.isin(mesh.triangles, vertex).any(axis=1)
+    normals = _corner_normals(mesh, placed.smooth)
+    mesh.corner_normals = np.where(moved[:, None, None], normals, mesh.corner_normals).astype(np.float32)
+    if mesh.active_uv is not None:
+        corners, uv = mesh.positions[mesh.triangles], mesh.uv_maps[mesh.active_uv]
+        mesh.corner_tangents = corner_tangents(corners, mesh.corner_normals, uv)
+        mesh.map_normals = mesh.map_frame = None
 
 
 def _corner_normals(mesh: Mesh, smooth: np.ndarray) -> np.ndarray:

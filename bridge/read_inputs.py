@@ -199,6 +199,11 @@ def _differs_by_object(source: Source) -> bool:
     """Whether a node's output is not the same on two objects at the same place of the UV map."""
     assert source.node is not None
     kind = source.node.bl_idname
+    if kind in {
+        "ShaderNodeBump",
+        "ShaderNodeDisplacement",
+    }:  # slopes depend on how large the UV map lies on the surface
+        return True
     if kind == "ShaderNodeTexCoord":
         assert source.output is not None
         return source.output.name != "UV"

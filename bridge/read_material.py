@@ -187,7 +187,7 @@ class _Reading:
         source = follow(output.inputs["Displacement"])
         method = versions.displacement_method(self.datablock)
         self.displacement = read_displacement(source, method, self._inputs, self._notes, self._owner)
-        if source.node is None or method == "DISPLACEMENT" or not _varies(source):
+        if source.node is None or method != "BUMP" or not _varies(source):
             return
         bent = self._inputs.normal_of_displacement(Source(output, None, None))
         if bent is not None and result.normal is None:

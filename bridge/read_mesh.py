@@ -90,7 +90,7 @@ def read_meshes(depsgraph: bpy.types.Depsgraph, materials: MaterialReader, notes
         if abs(np.linalg.det(matrix[:3, :3])) < 1e-30:
             notes.ignored(original, "is scaled to zero along an axis and left out")
             continue
-        _check_tangents(original, local, matrix, [materials.materials[name] for name in names], notes)
+        _check_tangents(original, local, [materials.materials[name] for name in names], notes)
         grains = [_grain_kind(materials.materials[name]) for name in names]
         generated = _generated(obj.data) if any(grains) else None
         material_index = material_index.astype(np.int32)
@@ -137,9 +137,7 @@ def _grain(instance: _Instance, normal_matrix: np.ndarray) -> np.ndarray | None:
     return grain
 
 
-def _check_tangents(
-    obj: bpy.types.Object, local: _LocalMesh, matrix: np.ndarray, materials: list[Material], notes: Notes
-) -> None:
+def _check_tangents(obj: bpy.types.Object, local: _LocalMesh, materials: list[Material], notes: Notes) -> None:
     both = (normal for material in materials for normal in (material.normal, material.coat_normal))
     maps = [normal for normal in both if normal is not None]
     for normal in maps:

@@ -200,7 +200,7 @@ def gather(
     device, pixels = str(lobes.device), len(lobes)
     seed &= 0x7FFFFFFF
     direct = _direct_samples(world.lights, counts)
-    at_once = max(1, min(pixels, RAYS_AT_ONCE // max(1, direct + counts.bsdf)))
+    at_once = max(1, min(pixels, RAYS_AT_ONCE // max(1, direct + counts.emitter + counts.bsdf)))
     by_light, by_bsdf = Proposals.empty(at_once * direct, device), Proposals.empty(at_once * counts.bsdf, device)
     seen = [hits, frames.arrays(normal), wp.from_torch(lobes.detach()), wp.from_torch(layers.detach()), seed]
     samples = into.arrays()

@@ -13,6 +13,7 @@ from likeness.engine.scene import scalar
 from tests.scenes import build
 from tests.scenes.catalogue import DIRECT, FULL, LAYERED
 from tests.scenes.catalogue_alpha import ALPHA, GLASS
+from tests.scenes.catalogue_scene import TESTED
 from tests.scenes.catalogue_surface import BENT, SURFACE
 from tests.scenes.make_references import SIZE, SMALL, load_reference, psnr, size_of
 
@@ -47,6 +48,13 @@ def test_layers_transparent_and_rough_surfaces_are_those_of_cycles(name: str) ->
     camera = case.build()
     found = render(read_scene(bpy.context.scene), camera.name, SMALL, SMALL, samples=256, direct_only=True)
     assert psnr(found[..., :3], load_reference(name)) >= case.floor
+
+
+@pytest.mark.parametrize("name", TESTED)
+def test_nodes_and_meshes_are_read_as_cycles_does(name: str) -> None:
+    camera = TESTED[name].build()
+    found = render(read_scene(bpy.context.scene), camera.name, SMALL, SMALL, samples=256, direct_only=True)
+    assert psnr(found[..., :3], load_reference(name)) >= TESTED[name].floor
 
 
 @pytest.mark.parametrize("name", BENT)

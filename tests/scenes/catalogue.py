@@ -42,7 +42,7 @@ def stage(**ball: Any) -> bpy.types.Object:
     return build.add_camera("Camera", (2.2, -4.6, 3.0), (0.0, 0.0, 0.7), lens=45.0)
 
 
-def _dress(name: str, **look: Any) -> None:
+def dress(name: str, **look: Any) -> None:
     """Give the object another material (images can only be made once the scene is there)."""
     slots = bpy.data.objects[name].data.materials
     bpy.data.materials.remove(slots[0])
@@ -161,8 +161,8 @@ def textured() -> bpy.types.Object:
         "metallic": build.add_image("Metallic", metal, "Non-Color"),
     }
     mapping = {"Location": (0.1, 0.25, 0.0), "Rotation": (0.0, 0.0, 0.3), "Scale": (1.5, 0.8, 1.0)}
-    _dress("Ball", maps=maps, mapping=mapping)
-    _dress("Plane", maps={"base_color": maps["base_color"]}, extension="MIRROR", mapping={"Scale": (2.0, 1.0, 1.0)})
+    dress("Ball", maps=maps, mapping=mapping)
+    dress("Plane", maps={"base_color": maps["base_color"]}, extension="MIRROR", mapping={"Scale": (2.0, 1.0, 1.0)})
     build.add_light("POINT", (1.8, -2.0, 3.6), energy=420.0, shadow_soft_size=0.1)
     build.set_world(bpy.context.scene, strength=0.15)
     return camera
@@ -178,8 +178,8 @@ def normal_pixels(size: int = 128, waves: int = 12, slope: float = 0.9) -> np.nd
 def normal_mapped() -> bpy.types.Object:
     camera = stage()
     image = build.add_image("Normal", normal_pixels(), "Non-Color")
-    _dress("Ball", normal=image, normal_strength=0.8, base_color=(0.6, 0.3, 0.1), roughness=0.35)
-    _dress("Plane", normal=image, normal_strength=0.5, mapping={"Scale": (3.0, 3.0, 1.0)})
+    dress("Ball", normal=image, normal_strength=0.8, base_color=(0.6, 0.3, 0.1), roughness=0.35)
+    dress("Plane", normal=image, normal_strength=0.5, mapping={"Scale": (3.0, 3.0, 1.0)})
     build.add_light("POINT", (1.8, -2.0, 3.6), energy=450.0, shadow_soft_size=0.1)
     return camera
 
@@ -310,7 +310,7 @@ DIRECT: dict[str, Case] = {
 def _on_table(**ball: Any) -> bpy.types.Object:
     """A ball on a mid-grey (18 %) table under a key light and a dim world."""
     camera = stage(**ball)
-    _dress("Plane", base_color=(0.18, 0.18, 0.18), roughness=0.6)
+    dress("Plane", base_color=(0.18, 0.18, 0.18), roughness=0.6)
     build.add_light("AREA", (2.0, -2.0, 3.2), energy=280.0, shape="SQUARE", size=1.2)
     build.set_world(bpy.context.scene, strength=0.3)
     return camera

@@ -17,6 +17,7 @@ from .build import encode_srgb
 from .catalogue import DIRECT, FULL, LAYERED, Case
 from .catalogue_alpha import ALPHA, GLASS
 from .catalogue_light import INTERREFLECTION, LIGHTS
+from .catalogue_scene import TESTED
 from .catalogue_surface import BENT, SURFACE
 from .cycles import render_cycles
 
@@ -68,7 +69,7 @@ def main(names: list[str]) -> None:
     """Render and store the named pictures, all by default."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     sets = (
-        (DIRECT, True, SIZE), (LAYERED | ALPHA | SURFACE | BENT, True, SMALL), (FULL, False, SIZE),
+        (DIRECT, True, SIZE), (LAYERED | ALPHA | SURFACE | BENT | TESTED, True, SMALL), (FULL, False, SIZE),
         (LIGHTS, True, SMALL), (INTERREFLECTION, False, SMALL), (GLASS, False, SMALL),
     )  # fmt: skip
     for cases, direct_only, size in sets:
