@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shader nodes -> one Principled BSDF: Diffuse, Glossy, Transparent and Emission, mixed and added.
+"""Shader nodes -> one Principled BSDF: Diffuse, Glossy, Metallic, Transparent and Emission, mixed and added.
 
-Exact are Diffuse (Principled without specular), sums with emission, mixtures with Transparent, and mixtures of shaders
-that do not reflect. A mixture of others gets mixed parameters, which is named.
+Exact are Diffuse (Principled without specular), Metallic with F82 tint, sums with emission, mixtures with Transparent,
+and mixtures of shaders that do not reflect. A mixture of others gets mixed parameters, which is named.
 """
 
 from __future__ import annotations
@@ -92,6 +92,8 @@ class ShaderReader:
             return self._emission(shader, force)
         if kind in _GLOSSY:
             return self._glossy(shader, force)
+        if kind == "ShaderNodeBsdfMetallic":
+            return self._metal(shader, force)
         if kind == _TRANSPARENT:
             return self._transparent(shader)
         if kind == "ShaderNodeBsdfGlass":
@@ -169,6 +171,26 @@ class ShaderReader:
             f"{shader.described} is treated as metal: it brightens at the last few degrees; it is not fitted",
         )
         return result
+
+    def _metal(self, shader: Source, force: bool) -> Material | None:
+        """A Metallic BSDF with F82 tint: Principled's metal by another name."""
+        assert shader.node is not None
+        if shader.node.fresnel_type != "F82" or shader.node.distribution == "BECKMANN":
+            return None
+        if shader.has_input("Thin Film Thickness") and constant(shader.input("Thin Film Thickness")) != (0.0,):
+            self._notes.approximated(self._owner, f"{shader.described}: the thin film is left out")
+        self._notes.add("supported", self._owner, "a Metallic BSDF; it is rendered but not fitted")
+        return Material(
+            self._name,
+            base_color=self._inputs.socket(shader, "Base Color", 3, force),
+            specular_tint=self._inputs.socket(shader, "Edge Tint", 3, force),
+            roughness=self._inputs.socket(shader, "Roughness", 1, force),
+            metallic=scalar(1.0),
+            **read_grain(shader, self._inputs, self._notes, self._owner, "Anisotropy", "Rotation"),
+            normal=self._inputs.normal(shader),
+            multiscatter=shader.node.distribution == "MULTI_GGX",
+            editable=False,
+        )
 
     def _transparent(self, shader: Source) -> Material:
         """A Transparent BSDF: a surface of which nothing is seen."""

@@ -58,7 +58,7 @@ def test_nodes_and_meshes_are_read_as_cycles_does(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BENT)
-def test_displacement_that_bends_normals_is_that_of_cycles(name: str) -> None:
+def test_baked_bumps_are_those_of_cycles(name: str) -> None:
     case = BENT[name]
     camera = case.build()
     scene = read_scene(bpy.context.scene, bake=512)
