@@ -25,8 +25,9 @@ EXACT, LARGE = 50.0, 45.0  # dB wanted
 # module of tests.scenes, its dictionaries of scenes
 CATALOGUES = {
     "catalogue_scene": ("SCENE",),
-    "catalogue_surface": ("SURFACE",),
+    "catalogue_surface": ("SURFACE", "BENT"),
     "catalogue_alpha": ("ALPHA",),
+    "catalogue_light": ("LIGHTS",),
 }
 
 

@@ -44,6 +44,7 @@ def _lit(look: dict[str, Any]) -> bpy.types.Object:
         "emission_color": build.add_image("Emission", blocks(4, 8, 8, 4, 0.02, 0.1), "Non-Color"),
     }
     normal = build.add_image("Normal", normal_pixels(32, 3, 0.3), "Non-Color")
+    dress("Plane", base_color=(0.5, 0.5, 0.5), metallic=0.2, emission_strength=0.05)  # not at the end of a range
     dress("Ball", maps=maps, normal=normal, emission_strength=1.0, **look)
     build.add_light("POINT", (1.8, -2.0, 3.6), energy=150.0, shadow_soft_size=0.3)
     build.add_light("AREA", (-2.0, -2.0, 3.2), energy=80.0, shape="RECTANGLE", size=1.2, size_y=0.6)
@@ -57,6 +58,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     "plain": {},
     "coat and sheen": {"coat_weight": 0.5, "coat_roughness": 0.3, "sheen_weight": 0.5},
     "anisotropic": {"anisotropic": 0.6},
+    "rough": {"diffuse_roughness": 0.7},
 }
 
 

@@ -24,6 +24,7 @@ from .samples import SampleArrays, Samples
 from .shade import (
     PixelFrames,
     Pixels,
+    by_bump_normal,
     diffuse_shadowing,
     frame_of,
     incident_light,
@@ -31,6 +32,7 @@ from .shade import (
     scatter_gradient,
     shade_gradients,
     shade_inputs,
+    shadowing_slope,
 )
 
 # Columns of a row: weight of what is scattered once 0-2, and several times 3-5, a 6, b 7.
@@ -143,6 +145,7 @@ def _shade_rough_backward_kernel(
     g_a = float(0.0)
     g_b = float(0.0)
     g_normal = wp.vec3(0.0, 0.0, 0.0)
+    g_bump = float(0.0)
     for k in range(samples.count[i]):
         light = samples.direction[i, k]
         nl = wp.dot(frame.normal, light)
@@ -154,6 +157,7 @@ def _shade_rough_backward_kernel(
             g_again += weighted * s.again
             w_once = wp.dot(weighted, once)
             w_again = wp.dot(weighted, again)
+            g_bump += (w_once * s.once + w_again * s.again) * shadowing_slope(frame, light)
             g_a += nl * (w_once - PI * w_again)
             g_b += nl * (w_once * s.t - w_again * s.g)
             g_normal += light * (w_once * s.once_by_nl + w_again * s.again_by_nl)
@@ -168,7 +172,7 @@ def _shade_rough_backward_kernel(
         grad_rows[i, 3 + c] = g_again[c]
     grad_rows[i, 6] = g_a
     grad_rows[i, 7] = g_b
-    grad_normal[i] = g_normal
+    grad_normal[i] = g_normal + by_bump_normal(frame.normal, frame.smooth, frame.bump) * g_bump
 
 
 class _ShadeRough(torch.autograd.Function):

@@ -74,6 +74,17 @@ def diffuse_shadowing(frame: Frame, light: wp.vec3):
 
 
 @wp.func
+def shadowing_slope(frame: Frame, light: wp.vec3):
+    """Derivative of the logarithm of diffuse_shadowing by alpha²."""
+    slope = float(0.0)
+    if frame.bump > 0.0:
+        c = wp.max(wp.dot(frame.smooth, light), 1.0e-4)
+        root = wp.sqrt(c * c + frame.bump * (1.0 - c * c))
+        slope = -(1.0 - c * c) / (2.0 * root * (c + root))
+    return slope
+
+
+@wp.func
 def by_bump_normal(normal: wp.vec3, smooth: wp.vec3, bump: float):
     """Derivative of bump_alpha2 by the shading normal where it is neither none nor capped."""
     result = wp.vec3(0.0, 0.0, 0.0)
@@ -223,10 +234,7 @@ def _shade_backward_kernel(
                 g_diffuse += weighted * (nl * factor)
                 g_factor = factor * wp.dot(weighted, lobes.diffuse)
                 g_normal += light * g_factor
-                if frame.bump > 0.0:  # d factor / d alpha² over the factor
-                    c = wp.max(wp.dot(frame.smooth, light), 1.0e-4)
-                    root = wp.sqrt(c * c + frame.bump * (1.0 - c * c))
-                    g_bump -= g_factor * nl * (1.0 - c * c) / (2.0 * root * (c + root))
+                g_bump += g_factor * nl * shadowing_slope(frame, light)
             snl = wp.dot(frame.lifted, light)
             if snl > 0.0 and nv > 0.0:
                 half = light + frame.view  # of any length, which cancels out of nh² / d

@@ -10,8 +10,10 @@ import pytest
 import scipy.optimize
 
 from likeness.engine.camera import Projection, distort, undistort
+from likeness.engine.errors import UsageError
 from likeness.engine.scene import Camera
 from likeness.engine.solve.least_squares import Residuals, Unknown, run, solve
+from likeness.engine.solve.points import camera_from_points
 from likeness.engine.solve.rig import Rig, moved
 
 
@@ -142,3 +144,41 @@ def test_a_shared_lens_is_one_set_of_numbers() -> None:
     assert set(rig.places("A")) & set(rig.places("B")) == set(range(len(values))) - set(
         rig.places("A")[:6] + rig.places("B")[:6]
     )
+
+
+def _seen_from(seed: int) -> tuple[Camera, np.ndarray, np.ndarray]:
+    """A random camera, eight points before it and where a photo of 640 x 480 shows them."""
+    rng = np.random.default_rng(seed)
+    world = rng.uniform(-1, 1, (8, 3))
+    matrix = np.eye(4)
+    matrix[:3, 3] = (0.0, 0.0, 5.0)
+    rotation, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    matrix[:3] = rotation * np.sign(np.linalg.det(rotation)) @ matrix[:3]
+    camera = Camera("C", matrix, lens=40.0)
+    return camera, world, Projection.of(camera, 640, 480).project(world)[:, :2]
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_a_camera_from_points_whatever_the_start(seed: int) -> None:
+    camera, world, pixels = _seen_from(seed)
+    start = Camera("C", np.eye(4), lens=40.0)
+    found, off = camera_from_points(start, (640, 480), world, pixels)
+    np.testing.assert_allclose(found.matrix, camera.matrix, atol=1e-4)
+    assert off.max() < 0.01
+    found, _ = camera_from_points(Camera("C", np.eye(4), lens=50.0), (640, 480), world, pixels, lens=True)
+    assert found.lens == pytest.approx(40.0, rel=1e-3)
+
+
+def test_pairs_that_no_camera_shows_are_refused() -> None:
+    camera, world, pixels = _seen_from(1)
+    with pytest.raises(UsageError, match="at least 4 pairs"):
+        camera_from_points(camera, (640, 480), world[:3], pixels[:3])
+    with pytest.raises(UsageError, match="on one line"):
+        camera_from_points(camera, (640, 480), np.linspace(0, 1, 5)[:, None] * np.ones(3), pixels[:5])
+    mirrored = pixels * [-1, 1] + [640, 0]
+    with pytest.raises(UsageError, match="contradict each other"):
+        camera_from_points(camera, (640, 480), world, mirrored)
+    wrong = pixels.copy()
+    wrong[2] += (150.0, -80.0)
+    with pytest.raises(UsageError, match="Pair 3 is off the most"):
+        camera_from_points(camera, (640, 480), world, wrong)
