@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the benchmarks and write docs/benchmarks.md: ``make bench``, or ``python -m benchmarks [name …]``.
 
-Names are those of the modules: view_accuracy, ops, visibility, scaling, iteration, forward, six_photos, gold_cape (and
-six_photos:known, six_photos:unknown). With names, the lines of the other benchmarks stay as they are in
-docs/benchmarks.md. The first run renders its references by Cycles and takes an hour or so on two cores; later ones
-about half of that.
+Names are those of the modules, see NAMES, and six_photos:known, six_photos:unknown, cycles_loop:glass and so on.
+With names, the lines of the other benchmarks stay as they are in docs/benchmarks.md. The first run renders its
+references by Cycles and takes an hour or so on two cores; later ones about half of that.
 """
 
 from __future__ import annotations
@@ -21,7 +20,10 @@ from pathlib import Path
 
 from .figures import OUTPUT, ROOT, Figure
 
-NAMES = ("view_accuracy", "ops", "visibility", "scaling", "iteration", "forward", "six_photos", "gold_cape")
+NAMES = (
+    "view_accuracy", "ops", "visibility", "scaling", "iteration", "features", "forward", "direct", "tabletop",
+    "random_materials", "gradients", "cycles_loop", "six_photos", "cameras", "gold_cape",
+)  # fmt: skip
 PAGE = ROOT / "docs" / "benchmarks.md"
 STORE = OUTPUT / "figures.json"
 

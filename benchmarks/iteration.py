@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import bpy
@@ -52,8 +52,8 @@ class Stopwatch:
         return float(np.median(self.milliseconds[name][1:]))
 
 
-def scene_of_80k_triangles() -> Scene:
-    """The pot without its table, close to the camera, with a normal map as fourth texture."""
+def scene_of_80k_triangles(change: Callable[[], None] | None = None) -> Scene:
+    """The pot without its table, close to the camera, with a normal map as fourth texture; ``change`` may alter it."""
     still_life.build_still_life(still_life.true_maps(TEXTURE_SIZE))
     bpy.data.objects.remove(bpy.data.objects["Table"])
     bpy.data.objects[CAMERA].data.lens = 88.0
@@ -62,6 +62,8 @@ def scene_of_80k_triangles() -> Scene:
     texture.image = build.add_image("Normal", normal_pixels(TEXTURE_SIZE, slope=0.2), "Non-Color")
     tree.links.new(texture.outputs["Color"], normal_map.inputs["Color"])
     tree.links.new(normal_map.outputs["Normal"], tree.nodes["Principled BSDF"].inputs["Normal"])
+    if change is not None:
+        change()
     scene = read_scene(bpy.context.scene)
     grey = np.full((SIZE, SIZE, 3), 0.4, np.float32)
     scene.photos = [Photo(CAMERA, "", name="Grey", pixels=grey, full_size=(SIZE, SIZE))]

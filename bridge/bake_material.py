@@ -280,11 +280,16 @@ def _route(copy: bpy.types.Material, wanted: Bake, distance: float) -> None:
         signal = next(exit_ for exit_ in outer.nodes[name].outputs if exit_.name == _NAME)
     output = surface_output(tree)
     assert output is not None
+    # displacement that bends normals lies below what a shader's Normal does
+    bends = wanted.normal and versions.displacement_method(copy) == "BUMP"
     for entry in output.inputs:
         for link in list(entry.links):
-            tree.links.remove(link)
+            if not (bends and entry.name == "Displacement"):
+                tree.links.remove(link)
+    copy.displacement_method = "BUMP"
     shader = tree.nodes.new("ShaderNodeBsdfDiffuse" if wanted.normal else "ShaderNodeEmission")
-    tree.links.new(signal, shader.inputs["Normal" if wanted.normal else "Color"])
+    if wanted.socket != "Displacement":
+        tree.links.new(signal, shader.inputs["Normal" if wanted.normal else "Color"])
     tree.links.new(shader.outputs[0], output.inputs["Surface"])
 
 

@@ -2,7 +2,8 @@
 """Textures that no image datablock holds: what nodes make of image textures, and mixtures of sockets.
 
 Cycles computes nodes at each sample of an interpolated texture; here they are computed for each texel and
-interpolated afterwards, in the encoding of the original, which differs by less than 8-bit images resolve.
+interpolated afterwards, in the encoding of the original. Small images, whose texels differ most and are seen largest,
+are interpolated to finer texels first.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from .nodes import Source
 from .read_image import DERIVED, ImageReader, decode_srgb, encode_srgb
 from .read_texture import TextureReader
 
+_FINER = 4  # texels along each edge of one of a small image …
+_FINE = 1024  # … as long as no edge gets more than these
 _NO_TEXTURE = np.zeros((1, 1, 4), np.float32)
 
 
@@ -42,7 +45,7 @@ class DerivedTextures:
         common = self._common(list(found.values()))
         if common is None:
             raise NotUnderstoodError(source)
-        height, width = self._size(found.values())
+        height, width = self._size(list(found.values()))
         result = Evaluator(lambda asked: self.texels(found[asked], height, width)).value(source, size)
         return self._socket(result, common, list(found.values()), name)
 
@@ -111,9 +114,12 @@ class DerivedTextures:
         # outside of a clipped image there is black, which nodes may turn into anything
         return first if alike and first.extension != "CLIP" else None
 
-    def _size(self, textures: Iterable[Texture]) -> tuple[int, int]:
+    def _size(self, textures: list[Texture]) -> tuple[int, int]:
         shapes = [self.images.images[texture.image].pixels.shape for texture in textures]
-        return max(shape[0] for shape in shapes), max(shape[1] for shape in shapes)
+        height, width = max(shape[0] for shape in shapes), max(shape[1] for shape in shapes)
+        interpolated = height * width > 1 and textures[0].interpolation == "Linear"
+        finer = max(1, min(_FINER, _FINE // max(height, width))) if interpolated else 1
+        return height * finer, width * finer
 
     def texels(self, texture: Texture, height: int, width: int) -> np.ndarray:
         """Decoded RGBA [height, width, 4] of a texture's image."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from ..engine.result import MATERIAL_TARGETS, SCENE_TARGETS, TARGETS, FitSettings, Target
+from ..engine.result import MATERIAL_TARGETS, TARGETS, FitSettings, Target
 from .photo_list import settings
 
 
@@ -35,6 +35,6 @@ def read_targets(chosen: Any) -> list[Target]:
                 if getattr(row, kind) and (owner := row.light if kind == "lights" else row.material) is not None:
                     targets.append(Target(kind, owner.name_full))
         elif getattr(chosen, kind):
-            only = chosen.light if kind == "lights" else None if kind in SCENE_TARGETS else chosen.material
+            only = chosen.light if kind == "lights" else chosen.material if kind in MATERIAL_TARGETS else None
             targets.append(Target(kind, only.name_full if only is not None else None))
     return targets

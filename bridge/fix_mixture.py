@@ -42,6 +42,8 @@ def let_take_over(
     What cannot be an image here (index of refraction and tints) becomes its mean.
     """
     for name, (field, size) in SOCKETS.items():
+        if name not in principled.inputs:  # Diffuse Roughness came with 4.3
+            continue
         value = getattr(read, field).value
         principled.inputs[name].default_value = (*value, 1.0) if size == 3 else float(value[0])
     principled.distribution = "MULTI_GGX" if read.multiscatter else "GGX"

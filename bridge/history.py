@@ -15,7 +15,7 @@ import bpy
 from ..engine.errors import LikenessError, SceneError
 from ..engine.job import JOB, RESULT, load_result, load_settings
 from ..engine.locks import is_locked
-from ..engine.result import MATERIAL_TARGETS, TARGETS, FitResult, FitSettings, Target
+from ..engine.result import CAMERA_TARGETS, MATERIAL_TARGETS, TARGETS, FitResult, FitSettings, Target
 from ..engine.runs import LOCK, discard, settle
 from ..engine.targets import parse_target
 from . import target_rows
@@ -58,6 +58,7 @@ def add_run(
     run.targets = "\n".join(map(str, settings.targets))
     for name in _ALSO_STORED:
         setattr(run, name, getattr(settings, name))
+    run.use_cycles = settings.cycles
     run.steps, run.stopped = result.iterations, result.cancelled
     run.seconds = sum(result.seconds.values())
     scores = [
@@ -132,6 +133,7 @@ def restore_settings(scene: bpy.types.Scene, index: int = -1) -> list[str]:
     stored = stored_settings(scene)
     for name in _ALSO_STORED:
         setattr(stored, name, getattr(run, name))
+    stored.use_cycles = run.use_cycles
     return restore_targets(scene, run.targets.splitlines())
 
 
@@ -152,6 +154,8 @@ def restore_targets(scene: bpy.types.Scene, words: Iterable[str]) -> list[str]:
     free = {row.material or row.light: row for row in chosen.rows if target_rows.row_kinds(row) and not row.obstacle}
     names = {owner.name_full for owner in free}
     for target in targets:
+        if target.kind in CAMERA_TARGETS:
+            continue  # the panel knows them all alike
         if target.datablock is not None and target.datablock not in names:
             what = "light" if target.kind in target_rows.LIGHT_KINDS else "material"
             missing[f'There is no {what} "{target.datablock}" to fit in this scene any more'] = None

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import bpy
+import numpy as np
 from mathutils import Euler, Matrix
 
 from ..engine.errors import LikenessError, PhotoError, SceneError
@@ -146,6 +147,31 @@ def show_photos(scene: bpy.types.Scene, indices: list[int], active: int, set_res
     shown.notes = list(dict.fromkeys(shown.notes))
     _align_all(scene)
     return shown
+
+
+def show_image(scene: bpy.types.Scene, data: bpy.types.Camera, image: bpy.types.Image) -> None:
+    """Make an upright picture with the shape of the camera's photo its one background image."""
+    _show(data, image)
+    width, height = image.size
+    _align(scene, data, _background(data, image), PhotoInfo("PNG", width, height))
+
+
+def upright_pixels(item: Any) -> np.ndarray:
+    """The stored values [H, W, 3] of a photo, upright, row 0 at the bottom. Raises :class:`PhotoError`."""
+    info = photo_files.photo_info(item.path)
+    before = set(bpy.data.images)
+    image = _load_image(item, info)
+    width, height = image.size
+    values = np.empty(width * height * image.channels, np.float32)
+    image.pixels.foreach_get(values)
+    pixels = values.reshape(height, width, image.channels)
+    if image not in before:
+        bpy.data.images.remove(image)
+    pixels = np.repeat(pixels[..., :1], 3, axis=-1) if pixels.shape[2] < 3 else pixels[..., :3]
+    across, down, turns = _UPRIGHT[info.exif.orientation]
+    pixels = pixels[:, ::-1] if across else pixels
+    pixels = pixels[::-1] if down else pixels
+    return np.ascontiguousarray(np.rot90(pixels, turns))  # rows go up: a positive turn is clockwise
 
 
 def look_through_camera(context: bpy.types.Context) -> None:

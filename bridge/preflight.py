@@ -290,6 +290,8 @@ def _baking(found: Survey) -> Iterator[Finding]:
     for material in found.materials:
         output = surface_output(material.node_tree) if material is not None and versions.uses_nodes(material) else None
         nodes = to_be_baked(follow(output.inputs["Surface"])) if output is not None else []
+        if material is not None and output is not None and versions.displacement_method(material) == "BUMP":
+            nodes += to_be_baked(follow(output.inputs["Displacement"]))
         if material is not None and nodes:
             more = f" and {len(nodes) - 1} more" if len(nodes) > 1 else ""
             yield Finding("info", label(material), f"{nodes[0].described}{more} will be baked when the fit starts")

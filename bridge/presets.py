@@ -20,6 +20,7 @@ class Preset:
     targets: frozenset[str]
     resolution: int  # longest side of a photo in the fit, pixels
     texture_size: int  # texels
+    use_cycles: bool = False  # Cycles looks at the fit now and then
 
 
 PRESETS = {
@@ -37,12 +38,28 @@ PRESETS = {
         256,  # light is smooth: small photos tell it as well, and sooner
         1024,
     ),
+    "MATCH_CAMERA": Preset(
+        "Match Camera",
+        "Find where the photos were taken from, and the focal length. Start from a rough view; all else stays as it is",
+        frozenset({"camera", "lens"}),
+        512,
+        1024,
+    ),
     "EVERYTHING": Preset(
         "Everything",
         "Materials, light, exposure and white balance at once. Needs photos from several sides",
         frozenset({"base_color", "roughness", "metallic", "normal", "lights", "world", "exposure", "white_balance"}),
         512,
         1024,
+    ),
+    "BEST_QUALITY": Preset(
+        "Best Quality",
+        "Paint the materials from the photos at twice the resolution, and let Cycles itself check the fit now and "
+        "then. Takes several times longer. The light stays as it is",
+        frozenset({"base_color", "roughness", "normal"}),
+        1024,
+        1024,
+        use_cycles=True,
     ),
 }
 
@@ -59,4 +76,5 @@ def apply_preset(scene: bpy.types.Scene, name: str) -> str:
     stored.iterations = 0  # chosen from the number of photos and targets
     stored.resolution = preset.resolution
     stored.texture_size = preset.texture_size
+    stored.use_cycles = preset.use_cycles
     return preset.sentence

@@ -14,7 +14,10 @@ import numpy as np
 
 from ..engine.errors import SceneError
 from ..engine.scene import Camera
+from . import versions
 from .notes import Notes, label
+
+DISTORTION = "likeness_distortion"  # custom property of camera datablocks: k1, k2, p1, p2, k3
 
 
 def read_cameras(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, notes: Notes) -> dict[str, Camera]:
@@ -40,6 +43,10 @@ def read_cameras(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, notes: 
             ortho_scale=float(data.ortho_scale),
             clip_start=float(data.clip_start),
             clip_end=float(data.clip_end),
+            data_name=data.name_full,
+            distortion=_distortion(data),
+            pose_obstacle=pose_obstacle(obj),
+            lens_obstacle=lens_obstacle(data),
         )
     return cameras
 
@@ -50,6 +57,44 @@ def camera_keys(scene: bpy.types.Scene) -> dict[bpy.types.Object, str]:
     cameras = [obj for obj in scene.objects if obj.type == "CAMERA"]
     count = Counter(obj.name for obj in cameras)
     return {obj: obj.name if count[obj.name] == 1 else obj.name_full for obj in cameras}
+
+
+def pose_obstacle(obj: bpy.types.Object) -> str:
+    """Why the place of a camera cannot be written, and what to do; "" where it can. A parent is no obstacle."""
+    if obj.library is not None:
+        return f"{label(obj)} is linked from another file. Make it local to fit its pose."
+    if any(not constraint.mute and constraint.influence > 0 for constraint in obj.constraints):
+        return f"{label(obj)} has constraints, which decide where it is. Apply or mute them to fit its pose."
+    if _animated(obj, ("location", "rotation", "delta_", "scale")):
+        return f"{label(obj)} is animated or driven. Remove the keyframes of its place and rotation to fit its pose."
+    return ""
+
+
+def lens_obstacle(data: bpy.types.Camera) -> str:
+    """The same of a camera datablock and its lens."""
+    if data.library is not None or data.override_library is not None:
+        return f"{label(data)} is linked from another file. Make it local to fit its lens."
+    if _animated(data, ("lens", "shift_", "ortho_scale", "sensor_")):
+        return f"{label(data)} is animated or driven. Remove the keyframes of its lens to fit it."
+    return ""
+
+
+def _animated(owner: bpy.types.ID, paths: tuple[str, ...]) -> bool:
+    """Whether a keyframe or driver decides a property whose path begins so."""
+    animation = owner.animation_data
+    if animation is None:
+        return False
+    curves = [*animation.drivers, *versions.action_curves(animation)]
+    return any(curve.data_path.startswith(paths) and not curve.mute for curve in curves)
+
+
+def _distortion(data: bpy.types.Camera) -> tuple[float, float, float, float, float] | None:
+    """k1, k2, p1, p2, k3 that an earlier fit has kept with the camera."""
+    stored = data.get(DISTORTION)
+    if stored is None:
+        return None
+    k1, k2, p1, p2, k3 = (float(value) for value in stored)
+    return k1, k2, p1, p2, k3
 
 
 def _matrix_without_scale(obj: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> np.ndarray:

@@ -98,11 +98,11 @@ class InputReader:
                 return Socket(substitute.value, texture)
         return self.derived.from_nodes(source, size, name)
 
-    def normal(self, shader: Source) -> NormalMap | None:
-        """The normals of a shader: an unchanged Normal Map node, or a baked texture."""
-        if not shader.has_input("Normal"):
+    def normal(self, shader: Source, name: str = "Normal") -> NormalMap | None:
+        """The normals that an input of a shader gets: an unchanged Normal Map node, or a baked texture."""
+        if not shader.has_input(name):
             return None
-        source = shader.input("Normal")
+        source = shader.input(name)
         for _ in range(_MOST_BUMPS):
             if source.node is None:
                 return None
@@ -117,11 +117,16 @@ class InputReader:
                 return None
             if strength is not None and not versions.normal_map_is_directx(node):
                 try:
-                    found = self._understood(source.input("Color"), 3, "Normal", _FLAT)
+                    found = self._understood(source.input("Color"), 3, name, _FLAT)
                     return None if found.texture is None else NormalMap(found.texture, float(strength[0]))
                 except NotUnderstoodError as error:
                     unknown = error.source
-        baked = self._bake(shader, "Normal", 3, unknown, normal=True)
+        baked = self._bake(shader, name, 3, unknown, normal=True)
+        return NormalMap(baked.texture) if baked is not None and baked.texture is not None else None
+
+    def normal_of_displacement(self, output: Source) -> NormalMap | None:
+        """The baked normals of what is linked to Displacement of a Material Output."""
+        baked = self._bake(output, "Displacement", 3, output.input("Displacement"), normal=True)
         return NormalMap(baked.texture) if baked is not None and baked.texture is not None else None
 
     def _bake(self, shader: Source, name: str, size: int, unknown: Source, normal: bool = False) -> Socket | None:
@@ -194,6 +199,11 @@ def _differs_by_object(source: Source) -> bool:
     """Whether a node's output is not the same on two objects at the same place of the UV map."""
     assert source.node is not None
     kind = source.node.bl_idname
+    if kind in {
+        "ShaderNodeBump",
+        "ShaderNodeDisplacement",
+    }:  # slopes depend on how large the UV map lies on the surface
+        return True
     if kind == "ShaderNodeTexCoord":
         assert source.output is not None
         return source.output.name != "UV"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Coat, sheen and grain of a Principled BSDF -> fields of :class:`engine.scene.Material`: constant over a material."""
+"""Coat, sheen and grain of a Principled BSDF -> fields of :class:`engine.scene.Material`; the grain is constant."""
 
 from __future__ import annotations
 
@@ -31,10 +31,9 @@ def read_layers(shader: Source, inputs: InputReader, notes: Notes, owner: str) -
             continue
         for name in names:
             field, size = _LAYERS[name]
-            value = inputs.mean(shader, name, size)
-            fields[field] = tuple(map(float, value)) if size == 3 else float(value[0])
-    if "coat_weight" in fields and shader.has_input("Coat Normal") and shader.input("Coat Normal").node is not None:
-        notes.approximated(owner, "Coat Normal: the coat is treated as smooth")
+            fields[field] = inputs.socket(shader, name, size)
+    if "coat_weight" in fields:
+        fields["coat_normal"] = inputs.normal(shader, "Coat Normal")
     if "coat_weight" in fields and not versions.COAT_IS_CURRENT:
         notes.approximated(owner, "Coat: it is shaded as from Blender 4.5 on, up to 3 % differently")
     return fields

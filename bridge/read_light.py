@@ -2,7 +2,8 @@
 """Light objects -> :class:`engine.scene.Light`.
 
 Traps handled here: ``diffuse_factor``, ``specular_factor`` and the cutoff distance do nothing in Cycles; exposure,
-temperature and ``normalize`` exist from 4.5 on; colour and power belong to the datablock, visibility to the object.
+temperature and ``normalize`` exist from 4.5 on; colour and power belong to the datablock, visibility to the object; a
+square spot cone is round in Cycles.
 """
 
 from __future__ import annotations
@@ -44,6 +45,12 @@ def _read_light(
     linking = obj.light_linking
     if linking.receiver_collection is not None or linking.blocker_collection is not None:
         notes.approximated(owner, "light linking is not supported; it lights everything")
+    if 0 <= data.cycles.max_bounces < 2:
+        notes.approximated(
+            owner, f"Max Bounces is {data.cycles.max_bounces}; all reflections of its light are rendered"
+        )
+    if data.type == "AREA" and _is_sheared(matrix):
+        notes.approximated(owner, "its parents shear it; Cycles renders such lights by chance, clear the parent")
     multiplier = np.array(versions.light_temperature_colour(data), np.float32) * 2.0 ** versions.light_exposure(data)
     multiplier = multiplier * _node_factor(data, owner, notes)
     light = Light(
@@ -68,8 +75,6 @@ def _read_light(
     elif data.type == "SPOT":
         light.spot_size = float(data.spot_size)
         light.spot_blend = float(data.spot_blend)
-        if data.use_square:
-            notes.approximated(owner, "a square spot cone is treated as round")
     elif data.type == "AREA":
         round_ = data.shape in {"DISK", "ELLIPSE"}
         other = data.size_y if data.shape in {"RECTANGLE", "ELLIPSE"} else data.size
@@ -77,6 +82,11 @@ def _read_light(
         light.area_size = (float(data.size), float(other))
         light.spread = float(data.spread)
     return light
+
+
+def _is_sheared(matrix: np.ndarray) -> bool:
+    axes = matrix[:3, :3] / np.maximum(np.linalg.norm(matrix[:3, :3], axis=0), 1e-12)
+    return bool(np.abs(axes.T @ axes - np.eye(3)).max() > 1e-3)
 
 
 def _node_factor(data: bpy.types.Light, owner: str, notes: Notes) -> np.ndarray:

@@ -16,7 +16,8 @@ import bpy
 
 from ..engine.scene import Material, Mesh, NormalMap, Socket, Texture
 from . import bake_material, versions
-from .nodes import Source, follow, surface_output
+from .displacement import Displacement, Displacements, read_displacement
+from .nodes import Source, constant, follow, surface_output
 from .notes import Notes, label
 from .read_image import DERIVED, ImageReader
 from .read_inputs import Baked, InputReader
@@ -33,6 +34,7 @@ class MaterialReader:
 
     def __init__(self, images: ImageReader, notes: Notes) -> None:
         self.materials: dict[str, Material] = {}
+        self.displacements = Displacements()
         self.unknown: set[str] = set()  # materials whose shader is not understood, so that another stands for it
         self._images = images
         self._notes = notes
@@ -56,6 +58,7 @@ class MaterialReader:
             notes = Notes()
             reading = _Reading(material, self._images, notes)
             self.materials[name] = reading.material()
+            self._keep_displacement(name, reading)
             if reading.unknown:
                 self.unknown.add(name)
             if reading.wanted:
@@ -84,6 +87,8 @@ class MaterialReader:
             self._notes.take_over(notes)
         self._incomplete.clear()
         used = {texture.image for material in self.materials.values() for texture in _textures(material)}
+        heights = (displacement.height.texture for displacement in self.displacements.materials.values())
+        used |= {texture.image for texture in heights if texture is not None}
         for image in [key for key in self._images.images if key.startswith(DERIVED) and key not in used]:
             del self._images.images[image]  # a step on the way
 
@@ -109,7 +114,12 @@ class MaterialReader:
             notes = Notes()
             reading = _Reading(material, self._images, notes, baked)
             result = reading.material()
+            self._keep_displacement(material.name_full, reading)
         return result, notes
+
+    def _keep_displacement(self, name: str, reading: _Reading) -> None:
+        if reading.displacement is not None:
+            self.displacements.materials[name] = reading.displacement
 
 
 def _is_tiled(mesh: Mesh) -> bool:
@@ -135,6 +145,7 @@ class _Reading:
     ) -> None:
         self.datablock = material
         self.unknown = False
+        self.displacement: Displacement | None = None
         self._notes = notes
         self._owner = label(material)
         self._inputs = InputReader(material, images, notes, baked)
@@ -158,11 +169,11 @@ class _Reading:
         if output is None:
             self._notes.approximated(self._owner, "has no Material Output node; it is black and cannot be fitted")
             return plain(name, (0.0, 0.0, 0.0))
-        for socket, what in (("Volume", "volume"), ("Displacement", "displacement")):
-            if follow(output.inputs[socket]).node is not None:
-                self._notes.ignored(self._owner, f"{what} is left out")
+        if follow(output.inputs["Volume"]).node is not None:
+            self._notes.ignored(self._owner, "volume is left out")
         result = self._surface(follow(output.inputs["Surface"]))
         result.bump_correction = bool(versions.bump_correction(self.datablock))
+        self._displace(result, output)
         if self.datablock.library is not None:
             result.editable = False
             self._notes.approximated(
@@ -170,6 +181,19 @@ class _Reading:
                 "is linked from another file and cannot be fitted. Make it local (Object > Relations > Make Local)",
             )
         return result
+
+    def _displace(self, result: Material, output: bpy.types.Node) -> None:
+        """Read what is linked to Displacement; what bends normals does so where no other node does."""
+        source = follow(output.inputs["Displacement"])
+        method = versions.displacement_method(self.datablock)
+        self.displacement = read_displacement(source, method, self._inputs, self._notes, self._owner)
+        if source.node is None or method != "BUMP" or not _varies(source):
+            return
+        bent = self._inputs.normal_of_displacement(Source(output, None, None))
+        if bent is not None and result.normal is None:
+            result.normal, result.bump_correction = bent, False  # for Cycles this is the smooth normal
+        if result.coat_normal is None:
+            result.coat_normal = bent
 
     def _surface(self, shader: Source) -> Material:
         name = self.datablock.name_full
@@ -190,6 +214,13 @@ class _Reading:
             self._owner, f"{shader.described} is not supported; {principled.described} behind it is used alone"
         )
         return self._shaders.principled(principled)
+
+
+def _varies(displacement: Source) -> bool:
+    """Whether a displacement may differ from place to place."""
+    node = displacement.node
+    assert node is not None
+    return node.bl_idname != "ShaderNodeDisplacement" or constant(displacement.input("Height")) is None
 
 
 def _find(source: Source, kind: str, depth: int = 0) -> Source | None:

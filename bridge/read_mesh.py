@@ -18,6 +18,7 @@ import numpy as np
 from ..engine.errors import SceneError
 from ..engine.scene import Material, Mesh
 from . import versions
+from .displacement import Placed
 from .notes import Notes, label
 from .read_material import MaterialReader
 from .tangents import corner_tangents
@@ -38,6 +39,7 @@ class _LocalMesh:
     active_uv: str | None
     material_index: np.ndarray  # [T]
     tangents: np.ndarray | None  # [T, 3, 4]
+    smooth: np.ndarray  # [T] bool
 
 
 @dataclass
@@ -85,12 +87,15 @@ def read_meshes(depsgraph: bpy.types.Depsgraph, materials: MaterialReader, notes
         if abs(np.linalg.det(matrix[:3, :3])) < 1e-30:
             notes.ignored(original, "is scaled to zero along an axis and left out")
             continue
-        _check_tangents(original, local, matrix, [materials.materials[name] for name in names], notes)
+        _check_tangents(original, local, [materials.materials[name] for name in names], notes)
         grains = [_grain_kind(materials.materials[name]) for name in names]
         generated = _generated(obj.data) if any(grains) else None
         instances.append(
             _Instance(name, original, matrix, local, names, material_index.astype(np.int32), key, grains, generated)
         )
+    for instance in instances:
+        linear = instance.matrix[:3, :3]
+        materials.displacements.placed[instance.name] = Placed(linear, instance.local.smooth)
     users: dict[int, int] = {}
     for instance in instances:
         users[instance.users_key] = users.get(instance.users_key, 0) + 1
@@ -126,14 +131,9 @@ def _grain(instance: _Instance, normal_matrix: np.ndarray) -> np.ndarray | None:
     return grain
 
 
-def _check_tangents(
-    obj: bpy.types.Object, local: _LocalMesh, matrix: np.ndarray, materials: list[Material], notes: Notes
-) -> None:
-    maps = [material.normal for material in materials if material.normal is not None]
-    if maps and _stretch(matrix) > 1.01:
-        notes.approximated(
-            obj, "normal maps on a non-uniformly scaled object are slightly turned. Apply its scale (Ctrl-A)"
-        )
+def _check_tangents(obj: bpy.types.Object, local: _LocalMesh, materials: list[Material], notes: Notes) -> None:
+    both = (normal for material in materials for normal in (material.normal, material.coat_normal))
+    maps = [normal for normal in both if normal is not None]
     for normal in maps:
         if normal.texture.uv_map not in (None, local.active_uv):
             notes.approximated(
@@ -240,7 +240,7 @@ def _mesh_arrays(mesh: bpy.types.Mesh, owner: str) -> _LocalMesh:
     tangents = None
     if active is not None and len(triangles):
         tangents = corner_tangents(corner_positions, normals, uv_maps[active])
-    return _LocalMesh(positions, triangles, normals, uv_maps, active, material, tangents)
+    return _LocalMesh(positions, triangles, normals, uv_maps, active, material, tangents, smooth)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
@@ -279,8 +279,12 @@ def _to_world(instance: _Instance, shared: bool) -> Mesh:
     lengths = np.linalg.norm(normals, axis=-1, keepdims=True)
     scale = np.maximum(lengths.mean() if shared else lengths, 1e-30)
     normals = normals / scale
+    bitangents = None
     if tangents is not None:
         directions = tangents[..., :3] @ normal_matrix.T / scale
+        if _stretch(matrix) > 1.001:
+            across = tangents[..., 3:] * np.cross(local.normals, tangents[..., :3])
+            bitangents = (across @ normal_matrix.T / scale).astype(np.float32)
         sign = tangents[..., 3:] * np.sign(determinant)
         tangents = np.concatenate([directions, sign], axis=-1).astype(np.float32)
     grain = _grain(instance, normal_matrix)
@@ -290,6 +294,7 @@ def _to_world(instance: _Instance, shared: bool) -> Mesh:
         triangles, normals = triangles[:, order], normals[:, order]
         uv_maps = {name: uv[:, order] for name, uv in uv_maps.items()}
         tangents = None if tangents is None else tangents[:, order]
+        bitangents = None if bitangents is None else bitangents[:, order]
     return Mesh(
         name=instance.name,
         positions=positions,
@@ -300,6 +305,7 @@ def _to_world(instance: _Instance, shared: bool) -> Mesh:
         material_names=instance.material_names,
         material_index=instance.material_index,
         corner_tangents=tangents,
+        corner_bitangents=bitangents,
         grain=grain,
         object_name=instance.original.name_full,
         terminator_offset=versions.terminator_offset(instance.original),

@@ -53,6 +53,7 @@ def _read(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, bake: int | No
         photos=read_photos(scene, notes),
     )
     materials.finish(result.meshes, depsgraph, bake)
+    materials.displacements.apply(result.meshes, images.images)
     result.materials = materials.materials
     result.images = images.images
     result.notes = notes.as_list()

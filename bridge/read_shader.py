@@ -31,11 +31,11 @@ SOCKETS = {
     "Specular Tint": ("specular_tint", 3),
     "Emission Color": ("emission_color", 3),
     "Emission Strength": ("emission_strength", 1),
+    "Diffuse Roughness": ("diffuse_roughness", 1),
     "Alpha": ("alpha", 1),
 }
 # inputs outside the model: neutral value and what happens instead
 _UNMODELLED = {
-    "Diffuse Roughness": (0.0, "treated as 0 (Lambert)"),
     "Subsurface Weight": (0.0, "treated as diffuse of the same base colour"),
     "Transmission Weight": (0.0, "the surface is treated as opaque"),
     "Thin Film Thickness": (0.0, "the thin film is left out"),
@@ -46,7 +46,7 @@ _TRANSPARENT = "ShaderNodeBsdfTransparent"
 # what Schlick's curve adds at the angle of Principled's edge tint, whose cosine is 1/7
 _EDGE = (6 / 7) ** 5
 _REFLECTION = ("roughness", "ior", "specular_tint")  # fields that only matter where something reflects
-_MIXED = ("alpha", "base_color", "metallic", "specular_level", *_REFLECTION)
+_MIXED = ("alpha", "diffuse_roughness", "base_color", "metallic", "specular_level", *_REFLECTION)
 
 
 class _ApartError(Exception):
@@ -127,8 +127,7 @@ class ShaderReader:
         result = plain(self._name, (0.8, 0.8, 0.8))
         result.base_color = self._inputs.socket(shader, "Color", 3, force)
         result.normal = self._inputs.normal(shader)
-        if constant(shader.input("Roughness")) != (0.0,):
-            self._notes.approximated(self._owner, f"Roughness of {shader.described} is treated as 0 (Lambert)")
+        result.diffuse_roughness = self._inputs.socket(shader, "Roughness", 1, force)
         self._notes.add("supported", self._owner, "a Diffuse BSDF; it is rendered but not fitted")
         return result
 

@@ -61,5 +61,6 @@ def read_film(scene: bpy.types.Scene, notes: Notes) -> Film:
         film.filter = cycles.pixel_filter_type
         film.filter_width = float(cycles.filter_width)
         film.exposure = float(cycles.film_exposure)
+        film.bounces = min(int(cycles.max_bounces), int(cycles.diffuse_bounces))
         film.transparent_bounces = int(cycles.transparent_max_bounces)
     return film

@@ -45,6 +45,9 @@ def read_world(world: bpy.types.World | None, images: ImageReader, notes: Notes)
     if not versions.uses_nodes(world):
         return World(name=world.name_full, color=np.array(world.color, np.float32))
     owner = label(world)
+    hidden = [kind for kind in ("camera", "diffuse", "glossy") if not getattr(world.cycles_visibility, kind)]
+    if hidden:
+        notes.approximated(owner, f"ray visibility: it is shown to {' and '.join(hidden)} rays all the same")
     result = World(name=world.name_full)
     output = surface_output(world.node_tree)
     if output is not None and follow(output.inputs["Volume"]).node is not None:

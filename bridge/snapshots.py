@@ -14,10 +14,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import bpy
+from mathutils import Matrix
 
 from ..engine.errors import SceneError
 from .notes import label
 from .photo_list import settings
+from .read_camera import DISTORTION
 from .write_image import cut_name, made_by_likeness
 
 _SIDES = {"AFTER": "after fit", "BEFORE": "before fit"}
@@ -58,6 +60,19 @@ def keep(
     if world and scene.world is not None:
         kept.world_hidden = _copy(scene.world)
     kept.showing = "AFTER"
+
+
+def keep_cameras(scene: bpy.types.Scene, cameras: Iterable[bpy.types.Object]) -> None:
+    """Keep places and lenses of camera objects as they are now."""
+    kept = settings(scene).snapshot
+    wanted = list(cameras)
+    for camera in wanted:
+        entry = kept.cameras.add()
+        entry.camera, entry.matrix = camera, _flat(camera.matrix_basis)
+    for data in dict.fromkeys(camera.data for camera in wanted):
+        entry = kept.lenses.add()
+        entry.data = data
+        _set_lens(entry, _lens(data))
 
 
 def note_world(scene: bpy.types.Scene) -> None:
@@ -108,7 +123,7 @@ def clear(scene: bpy.types.Scene) -> list[str]:
     hidden: list[Any] = [pair.hidden for pair in kept.materials if pair.hidden and pair.hidden != pair.shown]
     if kept.world_hidden and kept.world_hidden != kept.world_shown:
         hidden.append(kept.world_hidden)
-    for collection in (kept.materials, kept.lights, kept.photos):
+    for collection in (kept.materials, kept.lights, kept.photos, kept.cameras, kept.lenses):
         collection.clear()
     kept.world_shown = kept.world_hidden = None
     kept.has_world = kept.world_is_new = kept.has_exposure = False
@@ -190,6 +205,16 @@ def _swap_values(scene: bpy.types.Scene, kept: Any) -> None:
             energy, color = light.energy, tuple(light.color)
             light.energy, light.color = entry.energy, entry.color
             entry.energy, entry.color = energy, color
+    for entry in kept.cameras:
+        if entry.camera is not None:
+            there = _flat(entry.camera.matrix_basis)
+            entry.camera.matrix_basis = Matrix([entry.matrix[4 * row : 4 * row + 4] for row in range(4)])
+            entry.matrix = there
+    for entry in kept.lenses:
+        if entry.data is not None:
+            lens = _lens(entry.data)
+            _apply_lens(entry.data, entry)
+            _set_lens(entry, lens)
     listed = {item.name: item for item in settings(scene).photos}
     for entry in kept.photos:
         item = listed.get(entry.name)
@@ -200,3 +225,31 @@ def _swap_values(scene: bpy.types.Scene, kept: Any) -> None:
     if kept.has_exposure:
         view = scene.view_settings
         view.exposure, kept.exposure = kept.exposure, view.exposure
+
+
+_LENS = ("lens", "ortho_scale", "shift_x", "shift_y")
+
+
+def _flat(matrix: Matrix) -> list[float]:
+    return [value for row in matrix for value in row]
+
+
+def _lens(data: bpy.types.Camera) -> dict[str, Any]:
+    """What a fit may change of a camera datablock."""
+    distortion = data.get(DISTORTION)
+    values = {name: getattr(data, name) for name in _LENS}
+    return {**values, "distorts": distortion is not None, "distortion": list(distortion or (0.0,) * 5)}
+
+
+def _set_lens(entry: Any, values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        setattr(entry, name, value)
+
+
+def _apply_lens(data: bpy.types.Camera, entry: Any) -> None:
+    for name in _LENS:
+        setattr(data, name, getattr(entry, name))
+    if entry.distorts:
+        data[DISTORTION] = list(entry.distortion)
+    elif DISTORTION in data:
+        del data[DISTORTION]

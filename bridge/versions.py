@@ -32,6 +32,11 @@ def bump_correction(material: bpy.types.Material) -> bool:
     return bool(getattr(getattr(material, "cycles", None), "use_bump_map_correction", True))
 
 
+def displacement_method(material: bpy.types.Material) -> str:
+    """ "BUMP", "DISPLACEMENT" or "BOTH"."""
+    return str(material.displacement_method)
+
+
 def normal_map_is_directx(node: bpy.types.Node) -> bool:
     """Whether a Normal Map node reads its green channel downwards; a choice that exists from 5.2 on."""
     return getattr(node, "convention", "OPENGL") == "DIRECTX"
@@ -116,3 +121,15 @@ def use_opengl_normals(node: bpy.types.Node) -> None:
     """Let a Normal Map node read its green channel upwards, which it always did before 5.2."""
     if hasattr(node, "convention"):
         node.convention = "OPENGL"
+
+
+def action_curves(animation: bpy.types.AnimData) -> list[bpy.types.FCurve]:
+    """The keyframed curves of a datablock: its action's, from 4.4 on those of its slot in the action."""
+    action = animation.action
+    if action is None:
+        return []
+    slot = getattr(animation, "action_slot", None)
+    if not hasattr(action, "layers") or slot is None:
+        return list(getattr(action, "fcurves", ()))
+    bags = [strip.channelbag(slot) for layer in action.layers for strip in layer.strips]
+    return [curve for bag in bags if bag is not None for curve in bag.fcurves]

@@ -19,6 +19,7 @@ from . import session, snapshots
 from .invert_chain import Place, place_in_chain
 from .notes import Notes, label
 from .photo_list import settings
+from .write_camera import check_cameras, write_cameras
 from .write_image import image_name, made_for, mark, new_image, write_fitted_image
 from .write_material import MaterialTarget, check_material, entry_of, write_socket
 from .write_world import check_world, environment_pixels, find_light, write_light, write_world
@@ -31,6 +32,7 @@ class WriteSummary:
     images: list[str] = field(default_factory=list)
     materials: list[str] = field(default_factory=list)
     lights: list[str] = field(default_factory=list)
+    cameras: list[str] = field(default_factory=list)
     world: str | None = None
     photos: list[str] = field(default_factory=list)
     exposure: float | None = None
@@ -53,6 +55,7 @@ def write_result(scene: bpy.types.Scene, result: FitResult, keep_before: bool = 
     targets = {name: check_material(name) for name in dict.fromkeys(image.material for image in result.images)}
     snapshots.refuse_hidden(scene, [target.material for target in targets.values()])
     lights = [(find_light(fitted.data_name), fitted) for fitted in result.lights]
+    cameras = check_cameras(scene, result.cameras)
     if result.world is not None:
         check_world(scene.world)
     listed = {item.name for item in settings(scene).photos}
@@ -71,6 +74,7 @@ def write_result(scene: bpy.types.Scene, result: FitResult, keep_before: bool = 
         names = [photo.name for photo in photos]
         exposure = result.exposure is not None
         snapshots.keep(scene, materials, [light for light, _ in lights], names, world, exposure)
+        snapshots.keep_cameras(scene, [camera for camera, _ in cameras])
 
     notes = Notes()
     summary = WriteSummary(images=[image.name_full for image in made], materials=list(targets))
@@ -79,6 +83,7 @@ def write_result(scene: bpy.types.Scene, result: FitResult, keep_before: bool = 
     for light, fitted_light in lights:
         write_light(light, fitted_light)
         summary.lights.append(light.name_full)
+    summary.cameras = write_cameras(scene, cameras, notes)
     if result.world is not None:
         summary.world = write_world(scene, result.world, environment, notes)
         snapshots.note_world(scene)

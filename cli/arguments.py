@@ -68,7 +68,8 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         help="what may change: base_color roughness metallic normal emission (@MATERIAL), lights (@LIGHT), world, "
-        "world_strength, exposure, white_balance; repeatable; without it: what is ticked in the scene",
+        "world_strength, exposure, white_balance, camera lens shift distortion (@CAMERA); repeatable; without it: what "
+        "is ticked in the scene",
     )
     command.add_argument("--output", metavar="OUT.blend", type=Path, help="where the result goes; never the input")
     command.add_argument("--report", metavar="DIR", type=Path, help="folder for a page with pictures and numbers")

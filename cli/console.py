@@ -29,6 +29,7 @@ class Console:
         self._terminal = stream.isatty()
         self._width = 0  # of the progress line on the terminal
         self._last = -math.inf
+        self._waiting = ""  # what was said last, while the fit waits for something else
 
     def say(self, text: str) -> None:
         """A line for people; nothing in JSON, where ``send`` says the same."""
@@ -50,11 +51,15 @@ class Console:
         due = now - self._last >= (_TERMINAL_INTERVAL if self._terminal else _LINE_INTERVAL)
         if not due and step.iteration < step.iterations:
             return
+        text = f"{step.stage}  {step.iteration}/{step.iterations}"
+        if step.rate > 0:
+            text += f"  loss {step.loss:.5f}  {step.rate:.2f} it/s  {clock(step.seconds_left)} left"
+            self._waiting = ""
+        elif text == self._waiting:  # as for Cycles: once is enough
+            return
+        else:
+            self._waiting = text
         self._last = now
-        text = (
-            f"{step.stage}  {step.iteration}/{step.iterations}  loss {step.loss:.5f}  "
-            f"{step.rate:.2f} it/s  {clock(step.seconds_left)} left"
-        )
         if self._terminal:
             self._write("\r" + text.ljust(self._width))
             self._width = len(text)

@@ -12,6 +12,7 @@ halved, and dropped the second time.
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -43,16 +44,22 @@ STAGES = ("light", "colours", "as paint", "shapes", "details", "polish")
 TWICE = "details"
 
 
+@dataclass(frozen=True)
+class Correction:
+    """What Cycles shows of a photo's view beyond our picture."""
+
+    picture: torch.Tensor  # [H, W, 3], scene-linear, before the photo's gain
+    brightness: float  # mean of our picture at that time
+
+
 class CyclesLoop:
     """The corrections of a fit's photos."""
 
-    def __init__(self, run: FitRun, service: CyclesService, bounces: int) -> None:
-        """`bounces`: reflections between surfaces that the fit's own pictures have."""
+    def __init__(self, run: FitRun, service: CyclesService) -> None:
         self._run = run
         self._service = service
-        self._bounces = bounces
-        self._corrections: list[torch.Tensor] = []  # [H, W, 3] a photo, scene-linear, before the photo's gain
-        self._brightness: list[float] = []  # of our pictures when the corrections were made
+        self._corrections: list[Correction] = []  # one a photo
+        self._first: list[Correction] = []  # those of the first look, at the scene as it was
         self._strength = 1.0
         self._errors: list[float] = []  # true errors so far
         self._scores: list[float] = []  # the same as PSNR of the displayed pictures, dB
@@ -82,15 +89,20 @@ class CyclesLoop:
         cycles = [torch.from_numpy(picture).to(run.device).nan_to_num(0.0, 0.0, 0.0) for picture in pictures]
         if not self._judge(cycles, levels):
             return
-        for index, level in enumerate(levels):
+        corrections = []
+        for level, picture in zip(levels, cycles, strict=True):
             yield
-            self._correct(index, level, cycles[index])
+            corrections.append(self._measure(level, picture))
+        self._corrections = corrections
+        self._first = self._first or corrections
 
-    def corrected(self, linear: torch.Tensor, index: int) -> torch.Tensor:
-        """Our picture [H, W, 3] of a photo, before its gain, as Cycles would show it."""
+    def corrected(self, linear: torch.Tensor, index: int, at_start: bool = False) -> torch.Tensor:
+        """Our picture [H, W, 3] of a photo, before its gain, as Cycles would show it. `at_start`: it shows the scene as
+        it was before the fit."""
         if not self._corrections or self._strength <= 0.0:
             return linear
-        correction = self._corrections[index]
+        chosen = (self._first if at_start else self._corrections)[index]
+        correction = chosen.picture
         height, width = linear.shape[:2]
         if correction.shape[:2] != (height, width):
             planes = correction.permute(2, 0, 1)[None]
@@ -98,7 +110,7 @@ class CyclesLoop:
             planes = F.interpolate(planes, (height, width), mode="bilinear", antialias=smaller)
             correction = planes[0].permute(1, 2, 0)
         if any(kind in SCENE_TARGETS for kind in self._run.chosen):  # what light there is, is scattered
-            brighter = float(linear.detach().mean()) / max(self._brightness[index], 1e-9)
+            brighter = float(linear.detach().mean()) / max(chosen.brightness, 1e-9)
             correction = correction * min(max(brighter, 0.25), 4.0)
         return (linear + self._strength * correction).clamp(min=0.0)
 
@@ -116,18 +128,21 @@ class CyclesLoop:
     def state(self) -> dict[str, Any]:
         """All that a checkpoint needs."""
         return {
-            "corrections": [correction.cpu() for correction in self._corrections],
-            "brightness": list(self._brightness), "strength": self._strength, "errors": list(self._errors),
-            "scores": list(self._scores), "seen": list(self._seen),
+            "corrections": [[one.picture.cpu(), one.brightness] for one in self._corrections],
+            "first": [[one.picture.cpu(), one.brightness] for one in self._first],
+            "strength": self._strength, "errors": list(self._errors), "scores": list(self._scores),
+            "seen": list(self._seen),
         }  # fmt: skip
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint's state."""
         if not state:
             return
-        self._corrections = [correction.to(self._run.device) for correction in state["corrections"]]
-        self._brightness, self._strength = list(state["brightness"]), state["strength"]
-        self._errors, self._scores = list(state["errors"]), list(state["scores"])
+        self._corrections, self._first = (
+            [Correction(picture.to(self._run.device), brightness) for picture, brightness in state[name]]
+            for name in ("corrections", "first")
+        )
+        self._strength, self._errors, self._scores = state["strength"], list(state["errors"]), list(state["scores"])
         self._seen = state["seen"][0], state["seen"][1]
 
     def _level(self, index: int) -> Level:
@@ -158,19 +173,14 @@ class CyclesLoop:
         return self._strength > 0.0
 
     @torch.no_grad()
-    def _correct(self, index: int, level: Level, cycles: torch.Tensor) -> None:
+    def _measure(self, level: Level, cycles: torch.Tensor) -> Correction:
         run = self._run
         renderer = run.renderer
         renderer.light_color = run.parameters.light_color().detach()
         renderer.environment = run.parameters.environment().detach()
         film, seed = run.scene.film, run.settings.seed
-        ours = render_with(renderer, level.projection, film, OUR_SAMPLES, False, seed, self._bounces)[..., :3]
-        correction = _blurred(cycles - ours)
-        if len(self._corrections) <= index:
-            self._corrections.append(correction)
-            self._brightness.append(float(ours.mean()))
-        else:
-            self._corrections[index], self._brightness[index] = correction, float(ours.mean())
+        ours = render_with(renderer, level.projection, film, OUR_SAMPLES, False, seed)[..., :3]
+        return Correction(_blurred(cycles - ours), float(ours.mean()))
 
     def _drop(self, why: str) -> None:
         self._strength = 0.0

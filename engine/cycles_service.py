@@ -11,6 +11,7 @@ import json
 import shutil
 import time
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -41,6 +42,14 @@ class CyclesView:
 def save_command(folder: Path, command: list[str]) -> None:
     """Leave the command that serves the copy in a job folder."""
     (folder / COMMAND).write_text(json.dumps(command), encoding="utf-8")
+
+
+def forget_copy(folder: Path) -> None:
+    """Free the disk that only a fit at work needs in a job folder. No error where there is nothing."""
+    for name in (BLEND, COMMAND):
+        with suppress(OSError):
+            (folder / name).unlink()
+    shutil.rmtree(folder / FOLDER, ignore_errors=True)
 
 
 class CyclesService:

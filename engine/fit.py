@@ -26,6 +26,7 @@ from .cycles_loop import CyclesLoop
 from .cycles_service import CyclesService
 from .errors import CancelledError, DivergedError, LikenessError
 from .first_guess import balance_light
+from .job import CHECKPOINT
 from .losses import material_prior, photo_loss, scene_prior
 from .outcome import build_result, coverage_weights
 from .parameters import Parameters, names_by_kind
@@ -37,10 +38,15 @@ from .render import Renderer, resolve_device
 from .result import SCENE_TARGETS, FitResult, FitSettings, Progress
 from .scene import Scene
 from .shading.gather import SampleCounts
+from .shading.paths import World
+from .solve.cameras import Cameras, find_cameras
 from .stages import Stage, plan_stages
 
-# Light samples a pixel: for each light with a size, for an environment image, by the BSDF; reflections followed.
-COUNTS = SampleCounts(light=4, environment=4, bsdf=8, bounces=2)
+# Light samples a pixel: for each light with a size, for an environment image, by the BSDF; reflections followed before
+# the radiance cache takes over.
+COUNTS = SampleCounts(light=4, environment=4, bsdf=8, bounces=1)
+# Pixels of all photos to a path of the radiance cache, within limits.
+CACHE_PIXELS = 8
 # Of surfaces whose material is known, light is fitted to one square of pixels in this many.
 BLOCKS = 8
 # Adam step sizes in the parameters' own units (stored texture values, logarithms, stops) at Stage.step = 1.
@@ -71,16 +77,19 @@ def fit(
     transform = ViewTransform(scene.view, resolve_device(settings.device))
     for photo in scene.photos:
         warnings += load_photo(photo, settings.resolution, transform.tone_curve)
-    run = FitRun(scene, settings, run_dir, transform)
-    run.watch = watch
-    run.warnings = warnings
+    set_up = time.monotonic() - started
+    cameras = yield from find_cameras(scene, settings, transform, run_dir, resume)
+    run = FitRun(cameras.scene, settings, run_dir, transform)
+    run.cameras, run.watch = cameras, watch
+    run.warnings = warnings + cameras.warnings
     run.ask_cycles()
-    if resume and run_dir is not None:
+    if resume and run_dir is not None and (not cameras.free or (run_dir / CHECKPOINT).is_file()):
         run.restore(load_checkpoint(run_dir, run.fingerprint()))
-    run.seconds["set-up"] = run.seconds.get("set-up", 0.0) + time.monotonic() - started
-    cancelled = False
+    run.seconds["set-up"] = run.seconds.get("set-up", 0.0) + set_up
+    cancelled = cameras.cancelled
     try:
-        yield from run.steps()
+        if not cancelled:
+            yield from run.steps()
     except (CancelledError, KeyboardInterrupt):
         cancelled = True
         run.save()
@@ -107,7 +116,8 @@ class FitRun:
         self.chosen = names_by_kind(settings.targets)
         scene_free = any(kind in SCENE_TARGETS for kind in self.chosen)
         self.stages = plan_stages(settings, len(self.photos), scene_free)
-        self.parameters = Parameters.of(self.renderer, self.chosen, self.stages[0].texture_size)
+        first_size = self.stages[0].texture_size if self.stages else settings.texture_size
+        self.parameters = Parameters.of(self.renderer, self.chosen, first_size)
         self.renderer.bank.bundles = self.parameters.bundles
         fitted = {bundle.material for bundle in self.parameters.bundles}
         rows = {row for row, material in enumerate(self.renderer.bank.materials) if material.name in fitted}
@@ -118,6 +128,7 @@ class FitRun:
         self.cycles: CyclesLoop | None = None
         self.history: list[tuple[int, str, float]] = []
         self.warnings: list[str] = []
+        self.cameras = Cameras(scene)
         self.watch: Callable[[FitRun, int, torch.Tensor], None] | None = None
         self.seconds: dict[str, float] = {}
         self.iteration = 0
@@ -155,7 +166,7 @@ class FitRun:
         try:
             if self.run_dir is None:
                 raise LikenessError("the fit has no job folder")
-            self.cycles = CyclesLoop(self, CyclesService(self.run_dir), COUNTS.bounces)
+            self.cycles = CyclesLoop(self, CyclesService(self.run_dir))
         except LikenessError as error:
             self.warnings.append(f"Cycles cannot check the fit, which goes on without it: {error}.")
 
@@ -189,15 +200,22 @@ class FitRun:
                     done = self._work_done(inside)
                     speed = (done - done_before) / max(clock.seconds(), 1e-6)
                     left = (total - done) / max(speed, 1e-6)
-                    progress = Progress(
-                        self.iteration, self.iterations, stage.name, loss, speed / stage.work, max(left, 0.0)
-                    )
+                    count, counts = self.cameras.steps + self.iteration, self.cameras.steps + self.iterations
+                    progress = Progress(count, counts, stage.name, loss, speed / stage.work, max(left, 0.0))
                     with clock.stopped():  # whoever drives the fit may let it wait
                         yield progress
                 self._block += 1
             self._leave(stage)
             self.seconds[stage.name] = self.seconds.get(stage.name, 0.0) + clock.seconds() - stage_began
             self._stage, self._block, self._optimizer = self._stage + 1, 0, None
+
+    def world(self, seed: int, environment_fixed: bool = False) -> World:
+        """The scene as rays see it at this moment, reflected light included; see Renderer.world."""
+        world = self.renderer.world(environment_fixed)
+        projections = [photo.level(self.level).projection for photo in self.photos]
+        pixels = sum(projection.width * projection.height for projection in projections)
+        self.renderer.remember_light(world, projections, min(max(pixels // CACHE_PIXELS, 2048), 8192), seed)
+        return world
 
     def _work_done(self, inside: int = 0) -> float:
         """Work of all steps so far, `inside` of them in the current block, see Stage.work."""
@@ -228,7 +246,7 @@ class FitRun:
             return
         residuals = hypotheses.Residuals(self.parameters, self.device)
         with torch.no_grad():
-            world = self.renderer.world()
+            world = self.world(977)
             for index, photo in enumerate(self.photos):
                 level = photo.level(stage.level)
                 shown = torch.zeros_like(level.target)
@@ -257,7 +275,7 @@ class FitRun:
         with torch.no_grad():
             renderer.light_color = parameters.light_color().detach()
             renderer.environment = parameters.environment().detach()
-        world = renderer.world(environment_fixed=not parameters.world_is_free())
+        world = self.world(seed, environment_fixed=not parameters.world_is_free())
         visits = stage.visits * len(self.photos)
         order = torch.cat([torch.randperm(len(self.photos), generator=generator) for _ in range(stage.visits)])
         for visit, index in enumerate(order.tolist()):
@@ -293,7 +311,7 @@ class FitRun:
     @torch.no_grad()
     def whole_picture(self, index: int) -> torch.Tensor:
         """What photo `index` would show at the present level, also where the fit does not look."""
-        world = self.renderer.world()
+        world = self.world(self.iteration)
         cached = self.cache.gather(index, self.level, world, self.iteration, QUICK, everywhere=True)
         return self._predicted(cached, index)
 

@@ -46,6 +46,7 @@ class Geometry:
     uv_slots: list[str | None]  # slot 0 is each mesh's active map (None)
     rays: RayTracer
     arrays: GeometryArrays
+    bitangents: np.ndarray | None = None  # [T, 3, 3], see Mesh.corner_bitangents
 
     @property
     def size(self) -> float:
@@ -72,6 +73,17 @@ def _grain_of(meshes: list[Mesh]) -> np.ndarray | None:
         return None
     blank = [np.zeros((len(mesh.triangles), 3, 3), np.float32) if mesh.grain is None else mesh.grain for mesh in meshes]
     return np.ascontiguousarray(np.concatenate(blank), np.float32)
+
+
+def _bitangents_of(meshes: list[Mesh]) -> np.ndarray | None:
+    if all(mesh.corner_bitangents is None for mesh in meshes):
+        return None
+    each = []
+    for mesh in meshes:
+        tangents = _tangents_of(mesh)
+        across = np.sign(tangents[..., 3:]) * np.cross(mesh.corner_normals, tangents[..., :3])
+        each.append(across if mesh.corner_bitangents is None else mesh.corner_bitangents)
+    return np.ascontiguousarray(np.concatenate(each), np.float32)
 
 
 def _check(mesh: Mesh) -> None:
@@ -137,4 +149,5 @@ def build_geometry(scene: Scene, device: str) -> Geometry:
         uv_slots,
         ray_tracer(torch.from_numpy(positions).to(device), triangles),
         arrays,
+        _bitangents_of(meshes),
     )

@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+import warp as wp
 
 from .color.srgb import srgb_decode
 from .geometry import DEFAULT_MATERIAL, Geometry
 from .ops.blender_texture import sample_texture
-from .scene import Image, Material, NormalMap, Scene, Socket, Texture, colour, scalar
+from .scene import Image, Material, Scene, Socket, Texture, colour, scalar
 from .shading.grain import GRAIN_WIDTH
+from .shading.live_texels import LiveTexture, share_of_base
 from .shading.lobes import SURFACE_WIDTH
 from .shading.reduction import reduced
 from .shading.secondary import BASE_COLOR, EMISSION, METALLIC, ROUGHNESS, MaterialArrays, MaterialTable
@@ -42,8 +45,9 @@ class Surfaces:
     parameters: torch.Tensor  # [P, SURFACE_WIDTH], see shading/lobes.py
     normal: torch.Tensor  # [P, 3] shading normal, unit, world space, towards the viewer
     emission: torch.Tensor  # [P, 3]
-    layers: torch.Tensor | None = None  # [P, 10], see shading/coat.py; None where no pixel has any
+    layers: torch.Tensor | None = None  # socket rows, see shading/layers.py; None where no pixel has any
     grain: torch.Tensor | None = None  # [P, GRAIN_WIDTH], see shading/grain.py; likewise
+    rough: torch.Tensor | None = None  # [P, 1] diffuse roughness; likewise
 
 
 def default_material() -> Material:
@@ -51,22 +55,27 @@ def default_material() -> Material:
     return Material(DEFAULT_MATERIAL, colour(0.8, 0.8, 0.8), roughness=scalar(1.0), specular_level=scalar(0.0))
 
 
-def layer_sockets(material: Material) -> np.ndarray:
-    """A row for shading/coat.py [10] float32, within the sockets' ranges."""
-    tint = np.maximum(np.asarray(material.sheen_tint), 0.0)
-    return np.array(
-        [
-            np.clip(material.coat_weight, 0.0, 1.0), np.clip(material.coat_roughness, 0.0, 1.0),
-            max(material.coat_ior, 1.0), *np.maximum(np.asarray(material.coat_tint), 0.0),
-            *(np.clip(material.sheen_weight, 0.0, 1.0) * tint), np.clip(material.sheen_roughness, 1e-3, 1.0),
-        ],
-        np.float32,
-    )  # fmt: skip
+def layer_sockets(material: Material, value: Callable[[Socket, int], torch.Tensor]) -> torch.Tensor:
+    """Rows for shading/coat.py [n or 1, SOCKET_WIDTH] within the sockets' ranges; ``value`` gives those of a socket."""
+    columns = [
+        value(material.coat_weight, 1).clamp(0.0, 1.0),
+        value(material.coat_roughness, 1).clamp(0.0, 1.0),
+        value(material.coat_ior, 1).clamp(min=1.0),
+        value(material.coat_tint, 3).clamp(min=0.0),
+        value(material.sheen_weight, 1).clamp(0.0, 1.0) * value(material.sheen_tint, 3).clamp(min=0.0),
+        value(material.sheen_roughness, 1).clamp(1e-3, 1.0),
+    ]
+    count = max(len(column) for column in columns)
+    return torch.cat([column.expand(count, -1) for column in columns], dim=1)
 
 
-def has_layers(sockets: np.ndarray) -> bool:
-    """Whether there is coat or sheen in a row of layer_sockets."""
-    return bool(sockets[0] > 0.0 or sockets[6:9].max() > 0.0)
+def has_layers(material: Material) -> bool:
+    """Whether there is coat or sheen anywhere on a material."""
+    return _is_any(material.coat_weight) or (_is_any(material.sheen_weight) and _is_any(material.sheen_tint))
+
+
+def _is_any(socket: Socket) -> bool:
+    return socket.texture is not None or bool(np.max(socket.value) > 0.0)
 
 
 @dataclass
@@ -79,6 +88,7 @@ class MaterialBank:
     images: dict[str, torch.Tensor] = field(default_factory=dict)
     encodings: dict[str, str] = field(default_factory=dict)
     bundles: list[TextureBundle] = field(default_factory=list)
+    _layer_means: dict[int, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(cls, scene: Scene, geometry: Geometry) -> MaterialBank:
@@ -132,7 +142,8 @@ class MaterialBank:
             return Surfaces(torch.zeros((0, SURFACE_WIDTH), device=self.device), empty, empty)
         blocks = [self._block(self.materials[row], view, geometry, part) for row, part in view.material_slices]
         parameters, normal, emission = (torch.cat(column) for column in zip(*blocks, strict=True))
-        return Surfaces(parameters, normal, emission, self._layers(view), self._grain(view, geometry))
+        layers, grain, rough = self._layers(view, geometry), self._grain(view, geometry), self._rough(view, geometry)
+        return Surfaces(parameters, normal, emission, layers, grain, rough)
 
     def _grain(self, view: View, geometry: DeviceGeometry) -> torch.Tensor | None:
         seen = [(self.materials[row], part) for row, part in view.material_slices]
@@ -152,13 +163,37 @@ class MaterialBank:
         rows[lost, 3] = 0.0
         return rows
 
-    def _layers(self, view: View) -> torch.Tensor | None:
-        seen = [(layer_sockets(self.materials[row]), part) for row, part in view.material_slices]
-        if not any(has_layers(sockets) for sockets, _ in seen):
+    def _rough(self, view: View, geometry: DeviceGeometry) -> torch.Tensor | None:
+        seen = [(self.materials[row].diffuse_roughness, part) for row, part in view.material_slices]
+        if not any(socket.texture is not None or socket.value[0] > 0.0 for socket, _ in seen):
             return None
-        rows = [torch.from_numpy(sockets).to(self.device) for sockets, _ in seen]
-        sizes = [part.stop - part.start for _, part in seen]
-        return torch.cat([row.expand(size, -1) for row, size in zip(rows, sizes, strict=True)])
+        parts = [self._unit_at(socket, geometry, view.face[part], view.barycentric[part]) for socket, part in seen]
+        return torch.cat(parts)[:, None]
+
+    def _layers(self, view: View, geometry: DeviceGeometry) -> torch.Tensor | None:
+        seen = [(self.materials[row], part) for row, part in view.material_slices]
+        if not any(has_layers(material) for material, _ in seen):
+            return None
+        bent = any(material.coat_normal is not None for material, _ in seen)
+        rows = []
+        for material, part in seen:
+
+            def value(socket: Socket, width: int, part: slice = part) -> torch.Tensor:
+                if socket.texture is None:
+                    return self._constant(socket, width)
+                return self._sampled(socket.texture, width, self.texture_uv(socket.texture, view, geometry, part))
+
+            row = layer_sockets(material, value).expand(part.stop - part.start, -1)
+            rows.append(torch.cat([row, self._coat_normal(material, view, geometry, part)], dim=1) if bent else row)
+        return torch.cat(rows)
+
+    def _coat_normal(self, material: Material, view: View, geometry: DeviceGeometry, part: slice) -> torch.Tensor:
+        """Normals [n, 3] of a material's coat."""
+        coat = material.coat_normal
+        if coat is None:
+            return view.frames.smooth[part]
+        mapped = self._lookup(coat.texture, self.texture_uv(coat.texture, view, geometry, part))
+        return _mapped_normal(mapped, coat.strength, view, geometry, part)
 
     def _block(
         self, material: Material, view: View, geometry: DeviceGeometry, part: slice
@@ -185,15 +220,14 @@ class MaterialBank:
                 return srgb_decode(fitted[target]) if target == "base_color" else fitted[target]
             if socket.texture is None:
                 return self._constant(socket, 3).expand(count, 3)
-            return self._lookup(socket.texture, uv_of(socket.texture))
+            return self._sampled(socket.texture, 3, uv_of(socket.texture))
 
         def scalar_socket(socket: Socket, target: str | None = None) -> torch.Tensor:
             if target in fitted:
                 return fitted[target]
             if socket.texture is None:
                 return self._constant(socket, 1).expand(count, 1)
-            value = self._lookup(socket.texture, uv_of(socket.texture))
-            return value @ torch.tensor(LUMINANCE, device=self.device)[:, None] if value.shape[1] == 3 else value
+            return self._sampled(socket.texture, 1, uv_of(socket.texture))
 
         def unit(value: torch.Tensor) -> torch.Tensor:
             return value.clamp(0.0, 1.0)
@@ -221,12 +255,19 @@ class MaterialBank:
             strength = material.normal.strength
         normal = view.frames.smooth[part]
         if mapped is not None:
-            normal = _mapped_normal(mapped, strength, view, part)
+            normal = _mapped_normal(mapped, strength, view, geometry, part)
         return parameters, normal, emission
 
     def _constant(self, socket: Socket, width: int) -> torch.Tensor:
         value = np.broadcast_to(np.asarray(socket.value, np.float32), (width,))
         return torch.from_numpy(value.copy()).to(self.device)[None]
+
+    def _sampled(self, texture: Texture, width: int, uv: torch.Tensor) -> torch.Tensor:
+        """Values [n, width] that a socket of 1 or 3 components takes from an image."""
+        value = self._lookup(texture, uv)
+        if width == 1 and value.shape[1] == 3:
+            return value @ torch.tensor(LUMINANCE, device=self.device)[:, None]
+        return value.expand(-1, width)
 
     def _lookup(self, texture: Texture, uv: torch.Tensor) -> torch.Tensor:
         """Decoded values [n, 3] (colour) or [n, 1] (one channel) of an image."""
@@ -241,7 +282,12 @@ class MaterialBank:
 
     def alpha(self, geometry: DeviceGeometry, row: int, face: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """Alpha [N] of a material at points of triangles `face` [N] with corner `weights` [N, 3]."""
-        socket = self.materials[row].alpha
+        return self._unit_at(self.materials[row].alpha, geometry, face, weights)
+
+    def _unit_at(
+        self, socket: Socket, geometry: DeviceGeometry, face: torch.Tensor, weights: torch.Tensor
+    ) -> torch.Tensor:
+        """A number between 0 and 1 at points of triangles."""
         if socket.texture is None:
             return self._constant(socket, 1).expand(len(face), 1)[:, 0].clamp(0.0, 1.0)
         uv = self._mapped(socket.texture, geometry.uv_at(self.uv_slot(socket.texture), face, weights))
@@ -261,28 +307,78 @@ class MaterialBank:
             constants = [
                 *material.base_color.value, *material.metallic.value, *material.roughness.value, *material.ior.value,
                 *material.specular_level.value, *material.specular_tint.value, *np.broadcast_to(emission, 3),
-                *layer_sockets(material),
+                *self._mean_layers(row),
             ]  # fmt: skip
+            glow, factor = self._emission(material)
             sockets = {
                 "base_color": (BASE_COLOR, material.base_color),
                 "metallic": (METALLIC, material.metallic),
                 "roughness": (ROUGHNESS, material.roughness),
-                "emission": (EMISSION, material.emission_color),
+                "emission": (EMISSION, glow),
             }
             for target, (which, socket) in sockets.items():
                 bundle = self.bundle_of(material.name, target)
                 if bundle is not None:
                     value = fitted[id(bundle)][..., slice(*bundle.channels[target])]
-                    table.set_texture(row, which, value, bundle.texture, self.uv_slot(bundle.texture))
+                    live = target in ("base_color", "emission")
+                    table.set_texture(row, which, value, bundle.texture, self.uv_slot(bundle.texture), live)
                     if target == "emission":
                         constants[10:13] = [1.0, 1.0, 1.0]
                 elif socket.texture is not None:
-                    value = self._reduced(socket.texture, scalar=target in ("metallic", "roughness"))
+                    value = self._reduced(socket.texture, scalar=len(socket.value) == 1)
                     table.set_texture(row, which, value, socket.texture, self.uv_slot(socket.texture))
                     if target == "emission":
-                        constants[10:13] = list(np.broadcast_to(material.emission_strength.value, 3))
+                        constants[10:13] = list(np.broadcast_to(factor, 3))
             table.set_constants(row, np.array(constants, np.float32))
         return table.arrays()
+
+    def live_textures(self, table: MaterialArrays) -> list[LiveTexture]:
+        """Fitted textures that light samples may come from, as they were when `table` was made."""
+        textures, live = table.textures.numpy(), table.live.numpy()
+        pool = wp.to_torch(table.pool)
+
+        def values(row: int, which: int) -> torch.Tensor | None:
+            first, width, height = (int(number) for number in textures[row, which, :3])
+            return None if first < 0 else pool[first : first + 3 * width * height].reshape(height, width, 3)
+
+        found: list[tuple[int, LiveTexture]] = []
+        rows = {material.name: row for row, material in enumerate(self.materials)}
+        for number, bundle in enumerate(self.bundles):
+            row = rows.get(bundle.material, -1)
+            for target, which in (("base_color", BASE_COLOR), ("emission", EMISSION)):
+                before = values(row, which) if target in bundle.channels and row >= 0 else None
+                if before is None:
+                    continue
+                share = torch.ones_like(before)
+                if target == "base_color":
+                    metallic = values(row, METALLIC)
+                    same = metallic is not None and metallic.shape == before.shape
+                    share = share_of_base(table, row, before, metallic if same else None)
+                texture = LiveTexture(number, bundle.channels[target], target == "base_color", before, share)
+                found.append((int(live[row, which]), texture))
+        return [texture for _, texture in sorted(found, key=lambda item: item[0])]
+
+    def _emission(self, material: Material) -> tuple[Socket, np.ndarray]:
+        """The socket whose texture indirect light looks up for emission, and what to multiply it with: where colour and
+        strength both have one, the strength's mean."""
+        color, strength = material.emission_color, material.emission_strength
+        if strength.texture is None:
+            return color, strength.value
+        if color.texture is None:
+            return strength, color.value
+        return color, self._reduced(strength.texture, scalar=True).mean((0, 1)).cpu().numpy()
+
+    def _mean_layers(self, row: int) -> np.ndarray:
+        """Layer sockets of a material as indirect light takes them: a texture counts as its mean."""
+        if row not in self._layer_means:
+
+            def value(socket: Socket, width: int) -> torch.Tensor:
+                if socket.texture is None:
+                    return self._constant(socket, width)
+                return self._reduced(socket.texture, width == 1).mean((0, 1)).expand(1, width)
+
+            self._layer_means[row] = layer_sockets(self.materials[row], value)[0].cpu().numpy()
+        return self._layer_means[row]
 
     def _reduced(self, texture: Texture, scalar: bool) -> torch.Tensor:
         encoded = (0, 3) if self.encodings[texture.image] == "sRGB" else (0, 0)
@@ -296,19 +392,20 @@ class MaterialBank:
 def _textures_of(material: Material) -> list[Texture]:
     sockets = [value for value in vars(material).values() if isinstance(value, Socket)]
     textures = [socket.texture for socket in sockets if socket.texture is not None]
-    if isinstance(material.normal, NormalMap):
-        textures.append(material.normal.texture)
-    return textures
+    maps = [material.normal, material.coat_normal]
+    return textures + [normal.texture for normal in maps if normal is not None]
 
 
-def _mapped_normal(mapped: torch.Tensor, strength: float, view: View, part: slice) -> torch.Tensor:
+def _mapped_normal(
+    mapped: torch.Tensor, strength: float, view: View, geometry: DeviceGeometry, part: slice
+) -> torch.Tensor:
     """World-space normals from tangent-space map values in [0, 1] (docs/blender-image-formation.md §3.6)."""
     c = 2.0 * mapped - 1.0
     x, y = c[:, 0:1] * strength, c[:, 1:2] * strength
     z = 1.0 + (c[:, 2:3] - 1.0) * min(max(strength, 0.0), 1.0)
     n = view.raw_normal[part]
     t = view.tangent[part, :3]
-    bitangent = torch.linalg.cross(n, t) * torch.sign(view.tangent[part, 3:4])
-    normal = F.normalize(x * t + y * bitangent + z * n, dim=1, eps=1e-12) * view.side[part, None]
+    b = geometry.bitangent_at(view, part)
+    normal = F.normalize(x * t + y * b + z * n, dim=1, eps=1e-12) * view.side[part, None]
     has_tangent = (t * t).sum(1, keepdim=True) > 0
     return torch.where(has_tangent, normal, view.frames.smooth[part])

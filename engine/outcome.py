@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 from .ops.blender_texture import sample_texture
 from .parameters import push_pull, resize
+from .photo_masks import photo_projection
 from .photos import psnr
 from .render import Renderer, render_with, world_image
 from .result import FitResult, FittedImage, FittedLight, FittedWorld, PhotoResult
@@ -53,7 +55,9 @@ def coverage_weights(run: FitRun) -> dict[int, torch.Tensor]:
 def build_result(run: FitRun, cancelled: bool) -> FitResult:
     """Everything that the bridge writes and the report shows. A cancelled fit gets quick pictures."""
     began = time.monotonic()
-    result = FitResult(history=run.history, warnings=run.warnings, iterations=run.iteration, cancelled=cancelled)
+    result = FitResult(
+        history=run.history, warnings=run.warnings, iterations=run.cameras.steps + run.iteration, cancelled=cancelled
+    )
     with torch.no_grad():
         coverage = coverage_weights(run)
         result.images = _images(run, coverage)
@@ -62,6 +66,7 @@ def build_result(run: FitRun, cancelled: bool) -> FitResult:
         }
         result.lights = _lights(run)
         result.world = _world(run)
+        result.cameras = list(run.cameras.found)
         _exposure(run, result)
         _pictures(run, result, samples=1 if cancelled else 9)
     result.gauge = _gauge_text(run)
@@ -74,7 +79,10 @@ def build_result(run: FitRun, cancelled: bool) -> FitResult:
 @torch.no_grad()
 def written_so_far(run: FitRun) -> FitResult:
     """What the bridge needs to show the present state of a fit: no pictures, no coverage."""
-    return FitResult(images=_images(run, coverage_weights(run)), lights=_lights(run), world=_world(run))
+    cameras = [replace(one, free=[kind for kind in one.free if kind != "distortion"]) for one in run.cameras.found]
+    return FitResult(
+        images=_images(run, coverage_weights(run)), lights=_lights(run), cameras=cameras, world=_world(run)
+    )
 
 
 def _images(run: FitRun, coverage: dict[int, torch.Tensor]) -> list[FittedImage]:
@@ -131,19 +139,31 @@ def _shared_exposure(run: FitRun) -> float:
 
 def _pictures(run: FitRun, result: FitResult, samples: int) -> None:
     before = Renderer(run.scene, run.device)
+    start = run.cameras.start
     after = run.renderer
     after.light_color = run.parameters.light_color().detach()
     after.environment = run.parameters.environment().detach()
     shared = _shared_exposure(run) if result.exposure is not None else 0.0
     for index, photo in enumerate(run.scene.photos):
         level = run.photos[index].level(0)
+        projections = (
+            photo_projection(
+                start,
+                photo,
+                level.projection.width,
+                level.projection.height,
+                replace(start.cameras[photo.camera], distortion=None),
+            ),
+            level.projection,
+        )
         gain = run.parameters.photo_gain(index).detach()
-        start = 2.0**photo.exposure * torch.from_numpy(np.asarray(photo.white_balance, np.float32)).to(run.device)
+        unfitted = 2.0**photo.exposure * torch.from_numpy(np.asarray(photo.white_balance, np.float32)).to(run.device)
         pictures = []
-        for renderer, factor in ((before, start), (after, gain)):
-            linear = render_with(renderer, level.projection, run.scene.film, samples, False, run.settings.seed)
-            linear = linear[..., :3] * factor
-            pictures.append(run.view_transform(linear).cpu().numpy())
+        for renderer, projection, factor in zip((before, after), projections, (unfitted, gain), strict=True):
+            linear = render_with(renderer, projection, run.scene.film, samples, False, run.settings.seed)[..., :3]
+            if run.cycles is not None:
+                linear = run.cycles.corrected(linear, index, at_start=renderer is before)
+            pictures.append(run.view_transform(linear * factor).cpu().numpy())
         target = level.target
         if photo.domain == "linear":
             target = run.view_transform(target)

@@ -9,15 +9,17 @@ import torch
 from .camera import Projection
 from .errors import PhotoError
 from .render import CELLS_AT_ONCE, Renderer
-from .scene import Photo, Scene
+from .scene import Camera, Photo, Scene
 from .view import apply_filter, build_view, filter_reach, filter_weights
 
 _GRID = 4  # rays along a pixel's side
 
 
-def photo_projection(scene: Scene, photo: Photo, width: int, height: int) -> Projection:
-    """The photo's camera at width x height pixels, whose shape is that of the photo's file."""
-    return Projection.of(scene.cameras[photo.camera], width, height, photo_aspect(scene, photo, width, height))
+def photo_projection(scene: Scene, photo: Photo, width: int, height: int, camera: Camera | None = None) -> Projection:
+    """The photo's camera, or another in its place, at width x height pixels, whose shape is that of its file."""
+    return Projection.of(
+        camera or scene.cameras[photo.camera], width, height, photo_aspect(scene, photo, width, height)
+    )
 
 
 def photo_aspect(scene: Scene, photo: Photo, width: int, height: int) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from .render import Renderer
 from .scene import Film, Photo, Scene
 from .shading.gather import SampleCounts
 from .shading.paths import World
-from .view import View, apply_filter, build_view, filter_reach, filter_weights
+from .view import View, apply_filter, build_view, cell_rays, filter_reach, filter_weights
 
 # Bytes of cached light samples before the oldest view is dropped and gathered anew when it is needed.
 CACHE_BYTES = 1_200_000_000
@@ -169,6 +169,9 @@ class ViewCache:
             view = build_view(renderer.corners, level.projection, margin=margin, offset=offset, wanted=level.wanted)
             surfaces = renderer.bank.surfaces(view, renderer.corners)
             renderer.gather(view, surfaces, world, counts, seed)
+            if any(light.visible_camera for light in renderer.scene.lights):
+                rays = cell_rays(level.projection, renderer.device, margin=margin, offset=offset)
+                view.seen_lights = renderer.seen_lights(view, rays)
         weights = [filter_weights(film, 1, shift, level.reduction).to(renderer.device) for shift in offset]
         samples = view.samples
         size = samples.direction.nbytes * 2 + samples.source.nbytes if samples is not None else 0
@@ -193,5 +196,8 @@ def predict(
     behind = None
     if not film.transparent and len(view.background):
         behind = sample_texture(environment.contiguous(), cached.background_uv, "REPEAT", "Linear")
-    image = apply_filter(view.composite(covered, behind), cached.across, cached.up, 1)
+    cells = view.composite(covered, behind)
+    if view.seen_lights is not None:
+        cells = cells + (view.seen_lights @ light_color).reshape(cells.shape)
+    image = apply_filter(cells, cached.across, cached.up, 1)
     return image * film.exposure

@@ -6,14 +6,16 @@ from __future__ import annotations
 import io
 import warnings as python_warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import scipy.sparse
 from PIL import Image as PillowImage
 from PIL import ImageCms, ImageOps
+from scipy.ndimage import map_coordinates
 
+from .camera import Projection, distort
 from .color import ToneCurve, srgb_decode, srgb_encode
 from .errors import PhotoError
 from .images_io import read_exr, read_hdr
@@ -88,6 +90,31 @@ def load_photo(photo: Photo, max_side: int, tone: ToneCurve | None = None) -> li
     photo.full_size = (width, height)
     photo.domain = "linear" if picture.linear else "display"
     return [f"{title}: {warning}" for warning in picture.warnings]
+
+
+def undistort_photo(photo: Photo, projection: Projection) -> None:
+    """Make ``pixels`` and ``mask`` those that a lens without distortion would have taken, in place.
+
+    ``projection`` is that of the photo's camera, with its distortion, at the size of ``pixels``. What the lens did not
+    see is masked out. Cubic interpolation of the stored values.
+    """
+    assert photo.pixels is not None, "load_photo first"
+    assert projection.camera.distortion is not None, "nothing to undistort"
+    height, width = photo.pixels.shape[:2]
+    x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+    straight = replace(projection, camera=replace(projection.camera, distortion=None))
+    across, up = distort(*straight.slopes(x, y), projection.camera.distortion)
+    column = width / 2 + projection.focal[0] * across - projection.offset[0] - 0.5
+    row = height / 2 + projection.focal[1] * up - projection.offset[1] - 0.5
+    at = np.stack([row, column])
+    seen = (row >= -0.5) & (row <= height - 0.5) & (column >= -0.5) & (column <= width - 0.5)
+    order = 3 if photo.domain == "display" else 1  # no overshooting beside a sun
+    lifted = [map_coordinates(photo.pixels[..., c], at, order=order, mode="nearest") for c in range(3)]
+    pixels = np.stack(lifted, axis=-1)
+    photo.pixels = np.ascontiguousarray(pixels.clip(0, 1) if photo.domain == "display" else pixels, np.float32)
+    mask = np.ones((height, width), np.float32) if photo.mask is None else photo.mask
+    mask = map_coordinates(mask, at, order=1, mode="nearest") * seen
+    photo.mask = None if mask.min() >= 1 else np.ascontiguousarray(mask, np.float32)
 
 
 def psnr(image: np.ndarray, reference: np.ndarray, mask: np.ndarray | None = None) -> float:

@@ -10,7 +10,8 @@ import numpy as np
 
 MATERIAL_TARGETS = ("base_color", "roughness", "metallic", "normal", "emission")
 SCENE_TARGETS = ("lights", "world", "world_strength", "exposure", "white_balance")
-TARGETS = MATERIAL_TARGETS + SCENE_TARGETS
+CAMERA_TARGETS = ("camera", "lens", "shift", "distortion")
+TARGETS = MATERIAL_TARGETS + SCENE_TARGETS + CAMERA_TARGETS
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Target:
     """One thing that may change: ``base_color@Gold``. Without a datablock: all of that kind."""
 
     kind: str  # one of TARGETS
-    datablock: str | None = None  # material or light datablock
+    datablock: str | None = None  # material or light datablock, camera object
 
     def __str__(self) -> str:
         return self.kind if self.datablock is None else f"{self.kind}@{self.datablock}"
@@ -74,6 +75,27 @@ class FittedWorld:
 
 
 @dataclass
+class FittedCamera:
+    """A camera as it was found; what was not free is as it was.
+
+    ``deviations`` are standard deviations: "position" (metres), "rotation" (degrees), "lens" (mm, or metres of an
+    orthographic scale), "shift", "k1" … "k3".
+    """
+
+    name: str  # key in Scene.cameras
+    data_name: str  # camera datablock
+    free: list[str]  # of CAMERA_TARGETS
+    matrix: np.ndarray  # [4, 4] float64 camera-to-world, without scale
+    lens: float
+    shift_x: float
+    shift_y: float
+    ortho_scale: float
+    distortion: list[float] | None = None  # k1, k2, p1, p2, k3, see engine.camera.distort
+    moved: float = 0.0  # mean pixels by which things moved in the photo, at the size of the fit
+    deviations: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
 class PhotoResult:
     """How one photo was met: fitted exposure (stops) and gains; pictures are display-referred [H, W, 3] in [0, 1]."""
 
@@ -96,6 +118,7 @@ class FitResult:
     images: list[FittedImage] = field(default_factory=list)
     lights: list[FittedLight] = field(default_factory=list)
     world: FittedWorld | None = None
+    cameras: list[FittedCamera] = field(default_factory=list)
     exposure: float | None = None  # scene view exposure in stops, where it was a target of its own
     photos: list[PhotoResult] = field(default_factory=list)
     # material -> [H, W] float32: how well the photos saw each texel (0: never; filled in from its surroundings)

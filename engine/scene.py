@@ -102,19 +102,21 @@ class Material:
     specular_tint: Socket = field(default_factory=lambda: colour(1.0, 1.0, 1.0))
     emission_color: Socket = field(default_factory=lambda: colour(1.0, 1.0, 1.0))
     emission_strength: Socket = field(default_factory=lambda: scalar(0.0))
+    diffuse_roughness: Socket = field(default_factory=lambda: scalar(0.0))
     alpha: Socket = field(default_factory=lambda: scalar(1.0))  # what is not the surface's is what lies behind it
     anisotropic: float = 0.0  # constant, as is its rotation, in turns
     anisotropic_rotation: float = 0.0
     tangent: Literal["UV", "RADIAL_X", "RADIAL_Y", "RADIAL_Z"] = "RADIAL_Z"  # what the grain follows, see Mesh.grain
     tangent_uv: str = ""  # UV map of tangent "UV"; "": the active one
-    # coat and sheen are constant and lie on the smooth surface (the sheen on the normal map where there is no coat)
-    coat_weight: float = 0.0
-    coat_roughness: float = 0.03
-    coat_ior: float = 1.5
-    coat_tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    sheen_weight: float = 0.0
-    sheen_roughness: float = 0.5
-    sheen_tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    # the coat lies on the smooth surface or on `coat_normal`, the sheen on the normal map as far as there is no coat
+    coat_weight: Socket = field(default_factory=lambda: scalar(0.0))
+    coat_roughness: Socket = field(default_factory=lambda: scalar(0.03))
+    coat_ior: Socket = field(default_factory=lambda: scalar(1.5))
+    coat_tint: Socket = field(default_factory=lambda: colour(1.0, 1.0, 1.0))
+    coat_normal: NormalMap | None = None
+    sheen_weight: Socket = field(default_factory=lambda: scalar(0.0))
+    sheen_roughness: Socket = field(default_factory=lambda: scalar(0.5))
+    sheen_tint: Socket = field(default_factory=lambda: colour(1.0, 1.0, 1.0))
     normal: NormalMap | None = None
     multiscatter: bool = True  # distribution MULTI_GGX (default) or GGX
     bump_correction: bool = True  # material.cycles.use_bump_map_correction
@@ -135,6 +137,9 @@ class Mesh:
     material_index: np.ndarray  # [T] int32 into material_names
     # MikkTSpace tangents of the active UV map: xyz in world space and bitangent sign; None without UVs
     corner_tangents: np.ndarray | None = None  # [T, 3, 4] float32
+    # bitangents [T, 3, 3] in world space that lie to tangents and normals as in the object's own space; None: normal x
+    # tangent, as wherever the object is not stretched
+    corner_bitangents: np.ndarray | None = None
     # tangents that the grain of anisotropic materials follows, of any length; None where there is no such material
     grain: np.ndarray | None = None  # [T, 3, 3] float32, world space
     object_name: str = ""  # the object that owns it (equal for all its instances)
@@ -196,6 +201,11 @@ class Camera:
     ortho_scale: float = 6.0
     clip_start: float = 0.1
     clip_end: float = 1000.0
+    data_name: str = ""  # camera datablock: the lens belongs to it, cameras that share it change together
+    # k1, k2, p1, p2, k3 of the lens, see camera.distort; renders show none
+    distortion: tuple[float, float, float, float, float] | None = None
+    pose_obstacle: str = ""  # why its place, or its lens, cannot be changed; "" where it can
+    lens_obstacle: str = ""
 
 
 @dataclass
@@ -244,6 +254,7 @@ class Film:
     filter_width: float = 1.5
     exposure: float = 1.0  # cycles.film_exposure, multiplies radiance
     transparent: bool = False
+    bounces: int = 4  # reflections between surfaces: the lesser of Cycles' limits for all and for diffuse ones
     transparent_bounces: int = 8  # transparent surfaces that a ray may cross
 
 

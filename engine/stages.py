@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from .result import MATERIAL_TARGETS, FitSettings
+from .result import CAMERA_TARGETS, MATERIAL_TARGETS, FitSettings
 
 # Views keep their light samples for this many visits (fewer in short fits); then everything is gathered anew with
 # other sub-pixel offsets.
@@ -47,7 +47,9 @@ def plan_stages(settings: FitSettings, photos: int, scene_free: bool) -> list[St
     iterations = settings.iterations or default_iterations(photos)
     epochs = iterations / photos
     size = settings.texture_size
-    kinds = {target.kind for target in settings.targets}
+    kinds = {target.kind for target in settings.targets} - set(CAMERA_TARGETS)
+    if not kinds:  # cameras have their own, see solve/cameras.py
+        return []
     form = kinds == {"normal"}  # with nothing else to explain the photos, there is nothing to wait for
     if not kinds & set(MATERIAL_TARGETS):
         light = [Stage("light", 1, size, 2.0, 0.5), Stage("light, fine", 0, size, 0.5, 0.1)]

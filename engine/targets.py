@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from .errors import SceneError, UsageError
-from .result import MATERIAL_TARGETS, TARGETS, Target
+from .result import CAMERA_TARGETS, MATERIAL_TARGETS, TARGETS, Target
 from .scene import Mesh, Scene
 
 
@@ -20,7 +20,7 @@ def parse_target(text: str) -> Target:
         raise UsageError(f'"{kind}" is nothing that can be fitted; {hint}')
     if at and not datablock:
         raise UsageError(f'"{text}" names no datablock; write {kind}@NAME, or {kind} for all.')
-    if at and kind not in (*MATERIAL_TARGETS, "lights"):
+    if at and kind not in (*MATERIAL_TARGETS, *CAMERA_TARGETS, "lights"):
         raise UsageError(f'"{text}": {kind} belongs to the whole scene; leave out "@{datablock}".')
     return Target(kind, datablock if at else None)
 
@@ -57,11 +57,35 @@ def resolve_targets(scene: Scene, targets: Iterable[Target]) -> tuple[list[Targe
             found[
                 Target("lights", name if name in lights else objects.get(name) or _known("light", target, lights))
             ] = None
+        elif target.kind in CAMERA_TARGETS:
+            for name in _cameras(scene, target):
+                camera = scene.cameras[name]
+                obstacle = camera.pose_obstacle if target.kind == "camera" else camera.lens_obstacle
+                if obstacle and target.datablock is not None:
+                    raise SceneError(obstacle)
+                if obstacle:
+                    warnings[obstacle] = None
+                else:
+                    found[Target(target.kind, name)] = None
         else:
             found[target] = None
     if not found:
         raise SceneError(next(iter(warnings), "The scene has no material and no light that could be fitted."))
     return list(found), list(warnings)
+
+
+def _cameras(scene: Scene, target: Target) -> list[str]:
+    """The cameras with photos that a target is about: all, one, or those with a certain lens."""
+    taking = list(dict.fromkeys(photo.camera for photo in scene.photos if photo.enabled))
+    if target.datablock is None:
+        return taking
+    name = target.datablock
+    sharing = [camera for camera in taking if scene.cameras[camera].data_name == name]
+    if name not in taking and sharing and target.kind != "camera":
+        return sharing
+    if name in scene.cameras and name not in taking:
+        raise SceneError(f'"{target}": camera "{name}" has no photo that could tell; add one or leave it out.')
+    return [_known("camera", target, taking)]
 
 
 def _known(what: str, target: Target, names: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ outside. Each grid cell is sampled once, at its centre plus the offset; `grid` c
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
@@ -19,8 +19,10 @@ import warp as wp
 from .camera import Projection
 from .geometry import Geometry
 from .ops.launch import launch
+from .rays import Rays
 from .scene import Film
 from .shading.draw import Hits
+from .shading.live_texels import LiveTexture
 from .shading.samples import Samples
 from .shading.shade import PixelFrames
 from .transparency import TransparentTracer, sightlines
@@ -45,6 +47,11 @@ class View:
     tangent: torch.Tensor  # [P, 4] interpolated tangents and bitangent sign
     frames: PixelFrames
     samples: Samples | None = None
+    # samples of lights that only a part of the lobes reflects, by LightArrays.lobes
+    parts: dict[int, Samples] = field(default_factory=dict)
+    live: list[LiveTexture] = field(default_factory=list)  # fitted textures that samples come from
+    live_needed: bool = False  # whether their gradient is worth its time
+    seen_lights: torch.Tensor | None = None  # [cells, L] radiance that the camera sees of each light of power 1
     # where surfaces let light through, a cell may appear several times: the share of it that each has
     weight: torch.Tensor | None = None  # [P]
     background_weight: torch.Tensor | None = None  # [B]
@@ -84,6 +91,7 @@ class DeviceGeometry:
         self.normals = torch.from_numpy(geometry.normals).to(device)
         self.tangents = torch.from_numpy(geometry.tangents).to(device)
         self.grain = None if geometry.grain is None else torch.from_numpy(geometry.grain).to(device)
+        self.bitangents = None if geometry.bitangents is None else torch.from_numpy(geometry.bitangents).to(device)
         self.uvs = torch.from_numpy(geometry.uvs).to(device)  # [S, T, 3, 2]
         self.material = torch.from_numpy(geometry.material.astype(np.int64)).to(device)
         self.bump_correction = torch.from_numpy(bump_correction.astype(np.float32)).to(device)  # [M]
@@ -99,6 +107,13 @@ class DeviceGeometry:
     def grain_at(self, view: View) -> torch.Tensor | None:
         """Tangents [P, 3] that the grain follows at a view's pixels, of any length; None where no mesh has any."""
         return None if self.grain is None else _interpolate(self.grain, view.face, view.barycentric)
+
+    def bitangent_at(self, view: View, part: slice) -> torch.Tensor:
+        """Bitangents [n, 3] of a slice of a view's pixels, of the tangents' length."""
+        if self.bitangents is not None:
+            return _interpolate(self.bitangents, view.face[part], view.barycentric[part].contiguous())
+        normal, tangent = view.raw_normal[part], view.tangent[part]
+        return torch.linalg.cross(normal, tangent[:, :3]) * torch.sign(tangent[:, 3:4])
 
 
 @wp.kernel(enable_backward=False)
@@ -193,6 +208,31 @@ class _Filter(torch.autograd.Function):
         return grad, None, None, None
 
 
+def _cell_places(
+    projection: Projection, margin: int, grid: int, offset: tuple[float, float], rows: tuple[int, int] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Image coordinates of the columns and rows of cells, see build_view."""
+    first, last = rows if rows is not None else (0, projection.height)
+    height, width = (last - first + 2 * margin) * grid, (projection.width + 2 * margin) * grid
+    x = (np.arange(width) + 0.5) / grid - margin + offset[0]
+    y = (np.arange(height) + 0.5) / grid + first - margin + offset[1]
+    return x, y
+
+
+def cell_rays(
+    projection: Projection,
+    device: str,
+    *,
+    margin: int,
+    grid: int = 1,
+    offset: tuple[float, float] = (0.0, 0.0),
+    rows: tuple[int, int] | None = None,
+) -> Rays:
+    """The rays of the camera through all cells of a view, see build_view."""
+    x, y = _cell_places(projection, margin, grid, offset, rows)
+    return camera_rays(projection, x, y, torch.arange(len(x) * len(y), device=device))
+
+
 def build_view(
     device_geometry: DeviceGeometry,
     projection: Projection,
@@ -209,10 +249,8 @@ def build_view(
     """
     geometry = device_geometry.geometry
     device = geometry.device
-    first, last = rows if rows is not None else (0, projection.height)
-    height, width = (last - first + 2 * margin) * grid, (projection.width + 2 * margin) * grid
-    x = (np.arange(width) + 0.5) / grid - margin + offset[0]
-    y = (np.arange(height) + 0.5) / grid + first - margin + offset[1]
+    x, y = _cell_places(projection, margin, grid, offset, rows)
+    height, width = len(y), len(x)
     cells = torch.arange(height * width, device=device)
     if wanted is not None:
         cells = cells[wanted.reshape(-1)]

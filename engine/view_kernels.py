@@ -121,6 +121,8 @@ def camera_rays(projection: Projection, x: np.ndarray, y: np.ndarray, cell: torc
     """Rays through cells of a grid with columns at `x` [W] and rows at `y` [H]; `cell` [N] int64 are flat indices."""
     camera, matrix = projection.camera, np.asarray(projection.camera.matrix, np.float64)
     device = str(cell.device)
+    if projection.camera.distortion is not None:
+        return _distorted_rays(projection, x, y, cell)
     across, up = projection.slopes(x, y)
     arrays = CameraArrays()
     arrays.across = wp.array(across, dtype=wp.float64, device=device)
@@ -132,6 +134,15 @@ def camera_rays(projection: Projection, x: np.ndarray, y: np.ndarray, cell: torc
     rays = Rays.empty(len(cell), cell.device)
     launch(_camera_rays_kernel, len(cell), [wp.from_torch(cell), arrays, rays.arrays()], device)
     return rays
+
+
+def _distorted_rays(projection: Projection, x: np.ndarray, y: np.ndarray, cell: torch.Tensor) -> Rays:
+    """The same where the slopes of columns and rows depend on each other; made on the host."""
+    row, column = np.divmod(cell.cpu().numpy(), len(x))
+    origin, direction = projection.rays(x[column], y[row])
+    far = np.full(len(row), projection.camera.clip_end, np.float32)
+    arrays = (origin.astype(np.float32), direction.astype(np.float32), far)
+    return Rays(*(torch.from_numpy(array).to(cell.device) for array in arrays))
 
 
 def surface_points(

@@ -20,12 +20,12 @@ def say_what_changed(operator: bpy.types.Operator, summary: WriteSummary) -> Non
     """Report what an apply changed and what it had to replace or bypass."""
     for note in summary.notes:
         operator.report({"WARNING"}, f"{note.datablock}: {note.message}")
-    changed = [*summary.materials, *summary.lights, *([summary.world] if summary.world else [])]
+    changed = [*summary.materials, *summary.lights, *([summary.world] if summary.world else []), *summary.cameras]
     operator.report({"INFO"}, f"Applied to {', '.join(changed) or 'the photo list'}")
 
 
 class LIKENESS_OT_apply(bpy.types.Operator):
-    """Write the result of the last fit into materials, lights and world"""
+    """Write the result of the last fit into materials, lights, world and cameras"""
 
     bl_idname = "likeness.apply"
     bl_label = "Apply Result"

@@ -6,6 +6,7 @@ A run is driven by short ticks, so that Blender stays free; whoever does not min
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -18,6 +19,7 @@ from .. import api, preferences
 from ..bridge import session
 from ..bridge.fit_settings import read_fit_settings
 from ..engine.client import Worker
+from ..engine.cycles_service import forget_copy
 from ..engine.errors import CancelledError, LikenessError
 from ..engine.job import CHECKPOINT, RESULT, load_result_in_steps
 from ..engine.locks import FileLock
@@ -147,6 +149,7 @@ class Running:
             raise
         self._loader: Generator[None, None, FitResult] | None = None
         self._killed_at = 0.0
+        self._step = -1  # the last one in the loss curve
         self._shown = ""
         self._left = self._news = False
         _current.append(self)
@@ -197,6 +200,8 @@ class Running:
         state.has_result = (self.folder / f"{RESULT}.json").is_file()
         finished = self.worker.ended and not self.worker.cancelled
         state.stopped = not finished and (self.folder / CHECKPOINT).is_file()
+        if finished:
+            forget_copy(self.folder)
         if not state.stopped and not state.has_result and not self._left:
             settle(self.folder)  # it failed, or was cancelled, before there was anything to keep
         state.report = self.worker.report
@@ -237,8 +242,9 @@ class Running:
 
     def _show(self, state: Any, progress: Progress) -> None:
         state.factor = progress.iteration / max(progress.iterations, 1)
-        state.loss = progress.loss
-        add_loss(state, progress.iteration, progress.loss)
+        if progress.iteration > self._step and math.isfinite(progress.loss):  # not while Cycles looks at it
+            self._step, state.loss = progress.iteration, progress.loss
+            add_loss(state, progress.iteration, progress.loss)
         if state.phase != "CANCELLING" and not state.stopping:
             state.text = f"{progress.stage}: {state.factor:.0%}{time_left(progress.seconds_left)}"
 

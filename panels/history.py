@@ -84,7 +84,8 @@ class LIKENESS_PT_history(Sidebar, bpy.types.Panel):
             column.label(text="Less like the photos than before", icon="ERROR")
         column.label(text=f"{run.date}, {_duration(run.seconds)}{', stopped' if run.stopped else ''}")
         column.label(text=run.targets.replace("\n", ", "))
-        column.label(text=f"{run.steps} steps at {run.resolution} px, textures {run.texture_size} px")
+        checked = ", checked with Cycles" if run.use_cycles else ""
+        column.label(text=f"{run.steps} steps at {run.resolution} px, textures {run.texture_size} px{checked}")
 
 
 CLASSES = (LIKENESS_UL_runs, LIKENESS_PT_before_after, LIKENESS_PT_history)

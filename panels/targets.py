@@ -12,6 +12,7 @@ from .sidebar import Sidebar
 
 _MATERIAL = ("base_color", "roughness", "metallic", "normal", "emission")
 _LIGHT = ("lights",)
+_CAMERA = ("camera", "lens", "shift", "distortion")
 
 
 class LIKENESS_PT_targets(Sidebar, bpy.types.Panel):
@@ -31,6 +32,7 @@ class LIKENESS_PT_targets(Sidebar, bpy.types.Panel):
             self._draw_group("Materials", targets, _MATERIAL, "material")
             self._draw_group("Light", targets, ("lights", "world", "world_strength"), "light")
         self._draw_group("Photos", targets, ("exposure", "white_balance"))
+        self._draw_group("Cameras", targets, _CAMERA)
 
     def _draw_group(self, heading: str, targets: Any, names: tuple[str, ...], only: str = "") -> None:
         column = self.layout.column(align=True)

@@ -30,6 +30,7 @@ class LikenessHistoryRun(bpy.types.PropertyGroup):
     texture_size: IntProperty(name="Texture Size", description="Side of new image textures", subtype="PIXEL")
     device: StringProperty(name="Device", description="Where the run was to be computed")
     seed: IntProperty(name="Seed", description="Start of the random numbers")
+    use_cycles: BoolProperty(name="Check with Cycles", description="Cycles rendered the fit now and then")
     seconds: FloatProperty(name="Seconds", description="How long the run took", min=0.0, subtype="TIME_ABSOLUTE")
     photos: IntProperty(name="Photos", description="Photos that were compared. 0: the run has no score", min=0)
     psnr_before: FloatProperty(

@@ -42,6 +42,29 @@ class LikenessKeptPhoto(bpy.types.PropertyGroup):
     )
 
 
+class LikenessKeptCamera(bpy.types.PropertyGroup):
+    """The other place of a camera object."""
+
+    camera: PointerProperty(type=bpy.types.Object, name="Camera", description="Camera whose pose was fitted")
+    matrix: FloatVectorProperty(
+        name="Matrix", description="Place, rotation and scale that Before/After brings, row by row", size=16
+    )
+
+
+class LikenessKeptLens(bpy.types.PropertyGroup):
+    """Other values of a camera datablock."""
+
+    data: PointerProperty(type=bpy.types.Camera, name="Data", description="Camera datablock that was fitted")
+    lens: FloatProperty(name="Focal Length", description="Focal length that Before/After brings")
+    ortho_scale: FloatProperty(name="Scale", description="Orthographic scale that Before/After brings")
+    shift_x: FloatProperty(name="Shift X", description="Horizontal shift that Before/After brings")
+    shift_y: FloatProperty(name="Shift Y", description="Vertical shift that Before/After brings")
+    distorts: BoolProperty(name="Distorts", description="There is a distortion on the other side")
+    distortion: FloatVectorProperty(
+        name="Distortion", description="Distortion that Before/After brings: k1, k2, p1, p2, k3", size=5
+    )
+
+
 class LikenessSnapshot(bpy.types.PropertyGroup):
     """All that the last apply changed, in the state that is not shown."""
 
@@ -57,6 +80,8 @@ class LikenessSnapshot(bpy.types.PropertyGroup):
     materials: CollectionProperty(type=LikenessKeptMaterial, name="Materials", description="Materials of both sides")
     lights: CollectionProperty(type=LikenessKeptLight, name="Lights", description="Lights that were fitted")
     photos: CollectionProperty(type=LikenessKeptPhoto, name="Photos", description="Photos that were fitted")
+    cameras: CollectionProperty(type=LikenessKeptCamera, name="Cameras", description="Cameras that were fitted")
+    lenses: CollectionProperty(type=LikenessKeptLens, name="Lenses", description="Lenses that were fitted")
     has_world: BoolProperty(name="Has World", description="The world was fitted")
     world_is_new: BoolProperty(name="World Is New", description="There was no world before")
     world_shown: PointerProperty(type=bpy.types.World, name="World Shown", description="World that the scene uses")
@@ -65,4 +90,11 @@ class LikenessSnapshot(bpy.types.PropertyGroup):
     exposure: FloatProperty(name="Exposure", description="Exposure of the scene on the other side")
 
 
-CLASSES = (LikenessKeptMaterial, LikenessKeptLight, LikenessKeptPhoto, LikenessSnapshot)
+CLASSES = (
+    LikenessKeptMaterial,
+    LikenessKeptLight,
+    LikenessKeptPhoto,
+    LikenessKeptCamera,
+    LikenessKeptLens,
+    LikenessSnapshot,
+)

@@ -111,6 +111,18 @@ class LikenessTargets(bpy.types.PropertyGroup):
     white_balance: BoolProperty(
         name="White Balance", description="Fit the white balance of each photo", update=_changed
     )
+    camera: BoolProperty(
+        name="Pose", description="Find where the cameras were when they took their photos", update=_changed
+    )
+    lens: BoolProperty(name="Focal Length", description="Find the focal length of the cameras", update=_changed)
+    shift: BoolProperty(
+        name="Shift", description="Find the shift of the lenses. For photos that were cropped", update=_changed
+    )
+    distortion: BoolProperty(
+        name="Distortion",
+        description="Find how the lenses distort, and straighten the photos. For sharp photos of known things",
+        update=_changed,
+    )
     material: PointerProperty(
         type=bpy.types.Material,
         name="Only Material",

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import math
 import os
 import signal
 import subprocess
@@ -18,8 +20,10 @@ import pytest
 from PIL import Image
 
 import likeness
+from likeness.cli import console
 from likeness.cli.arguments import resolve_assignment
 from likeness.engine.errors import SceneError, UsageError
+from likeness.engine.result import Progress
 from tests.cli_scenes import (
     CAMERA,
     OTHER_CAMERA,
@@ -31,6 +35,17 @@ from tests.cli_scenes import (
     photo_of,
     plug_noise,
 )
+
+
+def test_a_fit_that_waits_says_so_once_without_figures_it_does_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "_LINE_INTERVAL", 0.0)
+    stream = io.StringIO()
+    said = console.Console(stream)
+    waiting = Progress(0, 9, "Cycles looks at it", math.nan, 0.0, math.nan)
+    for step in (waiting, waiting, Progress(1, 9, "polish", 0.5, 2.0, 4.0), waiting):
+        said.progress(step)
+    waits = "Cycles looks at it  0/9"
+    assert stream.getvalue().splitlines() == [waits, "polish  1/9  loss 0.50000  2.00 it/s  0:04 left", waits]
 
 
 def test_fit_writes_an_ordinary_blend_and_leaves_the_input_alone(run: Run, folder: Path, scene: Path) -> None:

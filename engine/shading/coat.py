@@ -25,10 +25,12 @@ from .bsdf import (
     node_of,
 )
 
+SOCKET_WIDTH = 10  # columns that read_sockets takes
+
 
 @wp.struct
 class LayerSockets:
-    """Socket values of a material's layers; constant over a material."""
+    """Socket values of a material's layers at one point."""
 
     coat: float  # weight; 0: none
     coat_roughness: float

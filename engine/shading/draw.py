@@ -80,7 +80,7 @@ def light_tries(lights: LightArrays, l: int, samples: int):
 
 
 @wp.func
-def _shifted(shift: float, index: int, step: float):
+def shifted(shift: float, index: int, step: float):
     """Point `index` of an additive recurrence from `shift`, in [0, 1)."""
     x = shift + float(index) * step
     return x - wp.floor(x)
@@ -150,7 +150,7 @@ def draw_direct_kernel(
         shift_u = wp.randf(rng)
         shift_v = wp.randf(rng)
         for j in range(tries):
-            light = sample_light(world.lights, l, position, _shifted(shift_u, j, _R2_X), _shifted(shift_v, j, _R2_Y))
+            light = sample_light(world.lights, l, position, shifted(shift_u, j, _R2_X), shifted(shift_v, j, _R2_Y))
             weight = float(0.0)
             if light.radiance > 0.0 and faces(sampler, light.direction):
                 weight = light.radiance
@@ -165,7 +165,7 @@ def draw_direct_kernel(
     shift_u = wp.randf(rng)
     shift_v = wp.randf(rng)
     for j in range(environment_samples):
-        sky = sample_environment(world.environment, _shifted(shift_u, j, _R2_X), _shifted(shift_v, j, _R2_Y))
+        sky = sample_environment(world.environment, shifted(shift_u, j, _R2_X), shifted(shift_v, j, _R2_Y))
         weight = float(0.0)
         if faces(sampler, sky.direction):
             chance = float(environment_samples) * sky.density
@@ -203,7 +203,7 @@ def draw_bsdf_kernel(
     for j in range(bsdf_samples):
         k = r * bsdf_samples + j
         choice = (float(j) + shift_w) / float(bsdf_samples)
-        d = sample_bsdf(sampler, choice, _shifted(shift_u, j, _R2_X), _shifted(shift_v, j, _R2_Y))
+        d = sample_bsdf(sampler, choice, shifted(shift_u, j, _R2_X), shifted(shift_v, j, _R2_Y))
         density = float(0.0)
         t_max = float(-1.0)
         if wp.dot(d, geometric) > 0.0:

@@ -9,7 +9,7 @@ import warp as wp
 from .bsdf import PI
 
 # A world of one colour is an image of one texel, which needs no importance sampling.
-MAX_SAMPLING_SIDE = 256
+MAX_SAMPLING_SIDE = 1024
 
 
 @wp.struct
@@ -114,8 +114,8 @@ def environment_density(environment: EnvironmentArrays, direction: wp.vec3):
 
 
 @wp.func
-def _upper(cumulative: wp.array(dtype=wp.float32), begin: wp.array(dtype=wp.int32), u: float):
-    """Largest i with cumulative[i] <= u, at most the last interval. A search from begin[u n], see `_begins`, takes a
+def upper(cumulative: wp.array(dtype=wp.float32), begin: wp.array(dtype=wp.int32), u: float):
+    """Largest i with cumulative[i] <= u, at most the last interval. A search from begin[u n], see `begins`, takes a
     step or two where halving the range would take eight, each of them a branch that no processor can predict."""
     last = begin.shape[0] - 1
     i = begin[wp.clamp(int(u * float(last + 1)), 0, last)]
@@ -136,10 +136,10 @@ class EnvironmentSample:
 @wp.func
 def sample_environment(environment: EnvironmentArrays, u: float, v: float):
     """A direction drawn in proportion to the environment's radiance."""
-    row = _upper(environment.marginal, environment.first_row, v)
+    row = upper(environment.marginal, environment.first_row, v)
     fy = (v - environment.marginal[row]) / wp.max(environment.marginal[row + 1] - environment.marginal[row], 1.0e-12)
     cumulative = environment.conditional[row]
-    column = _upper(cumulative, environment.first_column[row], u)
+    column = upper(cumulative, environment.first_column[row], u)
     fx = (u - cumulative[column]) / wp.max(cumulative[column + 1] - cumulative[column], 1.0e-12)
     height = environment.density.shape[0]
     width = environment.density.shape[1]
@@ -151,7 +151,7 @@ def sample_environment(environment: EnvironmentArrays, u: float, v: float):
     return s
 
 
-def _begins(cumulative: torch.Tensor) -> torch.Tensor:
+def begins(cumulative: torch.Tensor) -> torch.Tensor:
     """For each row of `cumulative` [..., N + 1], the interval [..., N] that k / N lies in, less a rounding error."""
     count = cumulative.shape[-1] - 1
     places = ((torch.arange(count) - 1e-3) / count).to(cumulative.dtype).expand(*cumulative.shape[:-1], count)
@@ -164,8 +164,9 @@ def environment_arrays(image: torch.Tensor, rotation: torch.Tensor) -> Environme
     device = str(image.device)
     image = image.detach().to(torch.float32).contiguous()
     luminance = image.mean(dim=-1).clamp(min=0)
-    # Bilinear lookups reach into the neighbour texels: sample where any of them shines.
-    luminance = torch.stack([luminance.roll((dy, dx), (0, 1)) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]).amax(0)
+    # Bilinear lookups reach into the neighbour texels; this is their mean over a texel, sharp suns included.
+    for dim in (0, 1):
+        luminance = 0.75 * luminance + 0.125 * (luminance.roll(1, dim) + luminance.roll(-1, dim))
     while luminance.shape[0] % 2 == 0 and luminance.shape[1] % 2 == 0 and luminance.shape[1] > MAX_SAMPLING_SIDE:
         luminance = torch.nn.functional.avg_pool2d(luminance[None, None], 2)[0, 0]
     height, width = luminance.shape
@@ -182,7 +183,7 @@ def environment_arrays(image: torch.Tensor, rotation: torch.Tensor) -> Environme
     arrays.rotation = wp.mat33(*[float(x) for x in rotation.reshape(-1)])
     arrays.marginal = wp.array(marginal.float().numpy(), dtype=wp.float32, device=device)
     arrays.conditional = wp.array(conditional.float().numpy(), dtype=wp.float32, device=device)
-    arrays.first_row = wp.array(_begins(marginal.float()).numpy(), dtype=wp.int32, device=device)
-    arrays.first_column = wp.array(_begins(conditional.float()).numpy(), dtype=wp.int32, device=device)
+    arrays.first_row = wp.array(begins(marginal.float()).numpy(), dtype=wp.int32, device=device)
+    arrays.first_column = wp.array(begins(conditional.float()).numpy(), dtype=wp.int32, device=device)
     arrays.density = wp.array(density.float().numpy(), dtype=wp.float32, device=device)
     return arrays

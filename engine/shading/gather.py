@@ -18,11 +18,15 @@ from ..ops.launch import launch
 from ..rays import HitArrays, RayHits, RayTracer
 from ..transparency import shadowed
 from .draw import Hits, ProposalArrays, Proposals, draw_bsdf_kernel, draw_direct_kernel, light_tries
+from .emitter_samples import store_emitter_samples
+from .emitters import emission_at, emitter_density
 from .environment import density_at, equirectangular_uv, lookup_uv
 from .indirect import reflected_light
 from .lights import FAR, LightArrays, hit_light
+from .live_texels import live_source
 from .paths import World
-from .samples import SOURCE_CONSTANT, SOURCE_ENVIRONMENT, SampleArrays, Samples
+from .samples import SOURCE_CONSTANT, SOURCE_ENVIRONMENT, SampleArrays, Samples, store_sample
+from .secondary import BASE_COLOR, EMISSION
 from .shade import PixelFrames
 
 # Rays of direct samples and BSDF samples that are in flight at a time. A ray takes about 70 bytes, and 250 more where
@@ -32,21 +36,18 @@ RAYS_AT_ONCE = 1 << 19
 
 @dataclass(frozen=True)
 class SampleCounts:
-    """Samples a pixel: for each light with a size, for the environment, by the BSDF; reflections of indirect light."""
+    """Samples a pixel: for each light with a size, for the environment, by the BSDF; reflections of indirect light.
+
+    Reflections beyond `bounces` come from the world's radiance cache, where it has one. Where surfaces glow all of them
+    together get `emitter` samples.
+    """
 
     light: int = 4
     environment: int = 4
     bsdf: int = 8
     bounces: int = 1  # 0: direct light only
     clamp: float = 20.0  # largest radiance that an indirect sample may carry
-
-
-@wp.func
-def _store(samples: SampleArrays, i: int, n: int, direction: wp.vec3, radiance: wp.vec3, source: int):
-    samples.direction[i, n] = direction
-    samples.radiance[i, n] = radiance
-    samples.source[i, n] = source
-    return n + 1
+    emitter: int = 4
 
 
 @wp.func
@@ -58,7 +59,7 @@ def _store_environment(
     if world.environment.fixed == 1:
         value = weight * lookup_uv(world.environment.image, uv[0], uv[1])
         source = int(SOURCE_CONSTANT)
-    return _store(samples, i, n, direction, value, source)
+    return store_sample(samples, i, n, direction, value, source)
 
 
 @wp.kernel(enable_backward=False)
@@ -83,7 +84,7 @@ def _store_direct_kernel(
         for _ in range(light_tries(world.lights, l, light_samples)):
             w = proposals.value[k]
             if w > 0.0 and not occluded[k]:
-                n = _store(samples, i, n, proposals.rays.direction[k], wp.vec3(w, w, w), l)
+                n = store_sample(samples, i, n, proposals.rays.direction[k], wp.vec3(w, w, w), l)
             k += 1
     for _ in range(environment_samples):
         if proposals.value[k] > 0.0 and not occluded[k]:
@@ -91,6 +92,12 @@ def _store_direct_kernel(
             n = _store_environment(samples, i, n, d, proposals.value[k], proposals.uv[k], world)
         k += 1
     samples.count[i] = n
+
+
+@wp.func
+def _live_source(world: World, which: int, met: HitArrays, k: int):
+    bary = met.barycentric[k]
+    return live_source(world.geometry, world.materials, world.lights.count, which, met.face[k], bary[0], bary[1])
 
 
 @wp.kernel(enable_backward=False)
@@ -103,6 +110,7 @@ def _store_bsdf_kernel(
     light_samples: int,
     environment_samples: int,
     bsdf_samples: int,
+    emitter_samples: int,
     clamp: float,
     proposals: ProposalArrays,
     met: HitArrays,
@@ -128,17 +136,32 @@ def _store_bsdf_kernel(
                     reached = light.distance <= free  # a sun is as far as nothing
                     if reached or world.lights.shadow[l] == 0:
                         weight = light.radiance / (density + float(light_samples) * light.density)
-                        n = _store(samples, i, n, d, wp.vec3(weight, weight, weight), l)
+                        n = store_sample(samples, i, n, d, wp.vec3(weight, weight, weight), l)
             if met.face[k] < 0:
                 uv = equirectangular_uv(world.environment.rotation * d)
                 other = float(environment_samples) * density_at(world.environment, uv)
                 n = _store_environment(samples, i, n, d, 1.0 / (density + other), uv, world)
-            elif reflected.shape[0] > 0:
-                radiance = reflected[k]
-                most = wp.max(wp.max(radiance[0], radiance[1]), radiance[2])
-                if most > 0.0:
-                    radiance = radiance * wp.min(1.0, clamp / most)
-                    n = _store(samples, i, n, d, radiance / density, SOURCE_CONSTANT)
+            else:
+                radiance = wp.vec3(0.0, 0.0, 0.0)
+                source = int(SOURCE_CONSTANT)
+                if reflected.shape[0] > 0:
+                    most = wp.max(wp.max(reflected[k][0], reflected[k][1]), reflected[k][2])
+                    radiance = reflected[k] * (wp.min(1.0, clamp / wp.max(most, 1.0e-20)) / density)
+                    if world.materials.lively == 1:
+                        source = _live_source(world, BASE_COLOR, met, k)
+                if world.materials.glowing == 1:
+                    face = met.face[k]
+                    bary = met.barycentric[k]
+                    other = float(emitter_samples) * emitter_density(world.emitters, world.geometry, face, free, d)
+                    emission = emission_at(world.geometry, world.materials, world.tables, face, bary[0], bary[1], d)
+                    emission = emission / (density + other)
+                    if world.materials.lively == 1:
+                        if wp.max(wp.max(emission[0], emission[1]), emission[2]) > 0.0:
+                            n = store_sample(samples, i, n, d, emission, _live_source(world, EMISSION, met, k))
+                    else:
+                        radiance += emission
+                if wp.max(wp.max(radiance[0], radiance[1]), radiance[2]) > 0.0:
+                    n = store_sample(samples, i, n, d, radiance, source)
     samples.count[i] = n
 
 
@@ -153,7 +176,8 @@ def _direct_samples(lights: LightArrays, counts: SampleCounts) -> int:
 
 def capacity(lights: LightArrays, counts: SampleCounts) -> int:
     """Most samples that one pixel can store."""
-    return _direct_samples(lights, counts) + counts.bsdf * (1 + _lights_with_size(lights))
+    by_bsdf = 1 + _lights_with_size(lights) + int(counts.emitter > 0)
+    return _direct_samples(lights, counts) + counts.emitter + counts.bsdf * by_bsdf
 
 
 def gather(
@@ -175,7 +199,7 @@ def gather(
     device, pixels = str(lobes.device), len(lobes)
     seed &= 0x7FFFFFFF
     direct = _direct_samples(world.lights, counts)
-    at_once = max(1, min(pixels, RAYS_AT_ONCE // max(1, direct + counts.bsdf)))
+    at_once = max(1, min(pixels, RAYS_AT_ONCE // max(1, direct + counts.emitter + counts.bsdf)))
     by_light, by_bsdf = Proposals.empty(at_once * direct, device), Proposals.empty(at_once * counts.bsdf, device)
     seen = [hits, frames.arrays(normal), wp.from_torch(lobes.detach()), wp.from_torch(layers.detach()), seed]
     samples = into.arrays()
@@ -188,12 +212,15 @@ def gather(
         occluded = wp.from_torch(shadowed(tracer, shadow.rays, shadow.value))
         launch(_store_direct_kernel, count, [first, world, *drawn, shadow.arrays(), occluded, samples], device)
 
+        if counts.emitter > 0:
+            store_emitter_samples(world, tracer, seen, first, count, counts.emitter, counts.bsdf, samples, device)
+
         onward = by_bsdf.first(count * counts.bsdf)
         launch(draw_bsdf_kernel, count, [first, world, *seen, counts.bsdf, onward.arrays()], device)
         met = tracer.intersect(onward.rays)
         reflected = _reflected(world, tracer, met, onward, counts, seed, first * counts.bsdf)
-        inputs = [first, world, hits.position, counts.light, counts.environment, counts.bsdf, counts.clamp]
-        inputs += [onward.arrays(), met.arrays(), wp.from_torch(reflected, dtype=wp.vec3), samples]
+        inputs = [first, world, hits.position, counts.light, counts.environment, counts.bsdf, counts.emitter]
+        inputs += [counts.clamp, onward.arrays(), met.arrays(), wp.from_torch(reflected, dtype=wp.vec3), samples]
         launch(_store_bsdf_kernel, count, inputs, device)
 
 

@@ -13,6 +13,7 @@ import warp as wp
 from ..ops.launch import launch
 from .bsdf import PI, relative_fresnel, specular_reflectance
 from .lobes import read_lobes
+from .lobes_backward import by_lifted
 from .samples import SampleArrays, Samples
 from .shade import (
     Frame,
@@ -142,8 +143,17 @@ def _shade_grain_kernel(
 
 
 @wp.func
-def _by_normal(rows: wp.array2d(dtype=wp.float32), i: int, frame: Frame, by_x: wp.vec3, by_y: wp.vec3):
-    """What slopes by the axes of the grain's frame mean for the normal, to which they are tied."""
+def _by_normal(
+    rows: wp.array2d(dtype=wp.float32),
+    i: int,
+    frame: Frame,
+    geometric: wp.vec3,
+    by_n: wp.vec3,
+    by_x: wp.vec3,
+    by_y: wp.vec3,
+):
+    """What slopes by the lifted normal and by the axes of the grain's frame, which are tied to it, mean for the
+    normal."""
     n = frame.lifted
     t = _turned(rows, i, frame.normal)
     along = wp.dot(t, n)
@@ -152,11 +162,12 @@ def _by_normal(rows: wp.array2d(dtype=wp.float32), i: int, frame: Frame, by_x: w
     x = m / length
     g_x = by_x + wp.cross(by_y, n)
     g_m = (g_x - x * wp.dot(x, g_x)) / length
-    g_n = wp.cross(x, by_y) - t * wp.dot(g_m, n) - g_m * along
+    g_n = by_n + wp.cross(x, by_y) - t * wp.dot(g_m, n) - g_m * along
     # and the tangent is turned about the normal
     g_t = g_m - n * wp.dot(g_m, n)
     t0 = wp.vec3(rows[i, 0], rows[i, 1], rows[i, 2])
     turn = g_t * wp.dot(frame.normal, t0) + t0 * wp.dot(frame.normal, g_t)
+    g_n = by_lifted(g_n, n, frame.normal, geometric, frame.view)
     return g_n + wp.cross(t0, g_t) * rows[i, 5] + turn * (1.0 - rows[i, 4])
 
 
@@ -191,6 +202,7 @@ def _shade_grain_backward_kernel(
     g_ay = float(0.0)
     g_x = wp.vec3(0.0, 0.0, 0.0)
     g_y = wp.vec3(0.0, 0.0, 0.0)
+    g_lifted = wp.vec3(0.0, 0.0, 0.0)
     g_normal = wp.vec3(0.0, 0.0, 0.0)
     g_alpha2 = float(0.0)
     if g.aspect > 0.0 and wp.dot(frame.lifted, frame.view) > 0.0:
@@ -212,12 +224,12 @@ def _shade_grain_backward_kernel(
                 g_ay += g_core * s.by_ay
                 g_x += g_core * s.by_x
                 g_y += g_core * s.by_y
-                g_normal += g_core * s.by_normal
+                g_lifted += g_core * s.by_normal
                 scatter_gradient(
                     samples, i, k, wp.cw_mul(grad, lobe * s.core), slot,
                     light_needed, grad_light, environment_needed, grad_environment, environment,
                 )  # fmt: skip
-        g_normal += _by_normal(grain_rows, i, frame, g_x, g_y)
+        g_normal = _by_normal(grain_rows, i, frame, pixels.geometric[i], g_lifted, g_x, g_y)
         g_alpha2 = g_ay
         if g.clamped == 0:
             g_alpha2 = 0.5 * (g_ax * g.ax + g_ay * g.ay) / lobes.alpha2

@@ -2,8 +2,8 @@
 """Coat and sheen of the pixels as differentiable torch operations, in passes of their own: scenes without them pay
 nothing.
 
-Their sockets are not fitted. What they look like depends on the shading normal alone, through the sheen (the coat lies
-on the smooth surface), and on the light.
+Their sockets are not fitted, nor is the coat's normal. What they look like depends on the shading normal alone, through
+the sheen (the coat lies on the smooth surface or has a normal map of its own), and on the light.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import warp as wp
 
 from ..ops.launch import launch
 from .bsdf import Tables, device_tables, lift_normal
-from .coat import Layers, coat_lobe, largest, layers_of, read_sockets, sheen_lobe, sheen_shape
+from .coat import SOCKET_WIDTH, Layers, coat_lobe, largest, layers_of, read_sockets, sheen_lobe, sheen_shape
 from .samples import SampleArrays, Samples
 from .shade import (
     Frame,
@@ -28,9 +28,14 @@ from .shade import (
     shade_inputs,
 )
 
-# Columns of a layer row: below 0-2, coat 3, alpha² 4, ior 5, sheen 6-8, a 9, b 10, mix 11.
+# Columns of a layer row: below 0-2, coat 3, alpha² 4, ior 5, sheen 6-8, a 9, b 10, mix 11; where any coat has a normal
+# map of its own, its unit normal 12-14 as in socket rows (10-12).
 LAYER_WIDTH = 12
+NORMAL_WIDTH = 3
+AFTER_SOCKETS = wp.constant(10)
+AFTER_LAYERS = wp.constant(12)
 BELOW = slice(0, 3)
+COAT = slice(3, 4)
 SHEEN = slice(6, 9)
 
 
@@ -50,24 +55,40 @@ def read_layers(rows: wp.array2d(dtype=wp.float32), i: int):
 
 
 @wp.func
-def coat_normal(pixels: Pixels, i: int):
-    return lift_normal(pixels.smooth[i], pixels.geometric[i], pixels.view[i])
+def _coat_side(rows: wp.array2d(dtype=wp.float32), first: int, pixels: Pixels, i: int):
+    """Normal of the coat before it is lifted: column `first` on of the rows, the smooth normal where they end there."""
+    normal = pixels.smooth[i]
+    if rows.shape[1] > first:
+        normal = wp.vec3(rows[i, first], rows[i, first + 1], rows[i, first + 2])
+    return normal
 
 
 @wp.func
-def _sheen_frame(pixels: Pixels, i: int, mix: float):
+def coat_normal(rows: wp.array2d(dtype=wp.float32), pixels: Pixels, i: int):
+    """Normal of the coat's lobe from layer rows."""
+    return lift_normal(_coat_side(rows, AFTER_LAYERS, pixels, i), pixels.geometric[i], pixels.view[i])
+
+
+@wp.func
+def _coat_is_lit(pixels: Pixels, i: int, normal: wp.vec3, light: wp.vec3):
+    """shade.lit_side for directions that the coat's normal sees."""
+    return wp.dot(pixels.smooth[i], light) * wp.dot(pixels.smooth[i], normal) >= 0.0
+
+
+@wp.func
+def _sheen_frame(pixels: Pixels, i: int, coat: wp.vec3, mix: float):
     frame = Frame()
     frame.smooth = pixels.smooth[i]
     frame.view = pixels.view[i]
-    frame.normal = wp.normalize(wp.lerp(pixels.normal[i], pixels.smooth[i], mix))
+    frame.normal = wp.normalize(wp.lerp(pixels.normal[i], coat, mix))
     frame.bump = bump_alpha2(frame.normal, frame.smooth, pixels.bump_correction[i])
     return frame
 
 
 @wp.func
-def _by_mapped_normal(pixels: Pixels, i: int, mix: float, g: wp.vec3):
+def _by_mapped_normal(pixels: Pixels, i: int, coat: wp.vec3, mix: float, g: wp.vec3):
     """Derivative by the shading normal where g is that by the sheen's."""
-    m = wp.lerp(pixels.normal[i], pixels.smooth[i], mix)
+    m = wp.lerp(pixels.normal[i], coat, mix)
     length = wp.max(wp.length(m), 1.0e-6)
     n = m / length
     return (g - n * wp.dot(n, g)) * ((1.0 - mix) / length)
@@ -89,8 +110,10 @@ def _layers_kernel(
 ):
     i = start + wp.tid()
     s = read_sockets(sockets, i, 0)
-    frame = _sheen_frame(pixels, i, wp.clamp(s.coat, 0.0, 1.0))
-    layers = layers_of(s, _cosine(coat_normal(pixels, i), frame.view), _cosine(frame.normal, frame.view), tables)
+    side = _coat_side(sockets, AFTER_SOCKETS, pixels, i)
+    frame = _sheen_frame(pixels, i, side, wp.clamp(s.coat, 0.0, 1.0))
+    lifted = lift_normal(side, pixels.geometric[i], frame.view)
+    layers = layers_of(s, _cosine(lifted, frame.view), _cosine(frame.normal, frame.view), tables)
     for c in range(3):
         out[i, c] = layers.below[c]
         out[i, 6 + c] = layers.sheen[c]
@@ -100,6 +123,9 @@ def _layers_kernel(
     out[i, 9] = layers.a
     out[i, 10] = layers.b
     out[i, 11] = layers.mix
+    if out.shape[1] > AFTER_LAYERS:
+        for c in range(3):
+            out[i, AFTER_LAYERS + c] = side[c]
 
 
 @wp.kernel(enable_backward=False)
@@ -118,7 +144,8 @@ def _layers_backward_kernel(
     layers = read_layers(rows, i)
     g = wp.vec3(0.0, 0.0, 0.0)
     if largest(s.sheen) > 0.0 and layers.mix < 1.0:
-        frame = _sheen_frame(pixels, i, layers.mix)
+        side = _coat_side(rows, AFTER_LAYERS, pixels, i)
+        frame = _sheen_frame(pixels, i, side, layers.mix)
         cosine = wp.dot(frame.normal, frame.view)
         if cosine > 1.0e-4:
             shape = sheen_shape(tables.sheen, s.sheen_roughness, wp.min(cosine, 1.0))
@@ -132,7 +159,7 @@ def _layers_backward_kernel(
                     g_above += grad_rows[i, c] * layers.below[c] / above
                 g_r -= g_above * largest(s.sheen)
             g_nv = grad_rows[i, 9] * shape.by_nv[0] + grad_rows[i, 10] * shape.by_nv[1] + g_r * shape.by_nv[2]
-            g = _by_mapped_normal(pixels, i, layers.mix, g_nv * frame.view)
+            g = _by_mapped_normal(pixels, i, side, layers.mix, g_nv * frame.view)
     grad_normal[i] = g
 
 
@@ -140,7 +167,8 @@ class _LayerRows(torch.autograd.Function):
     @staticmethod
     def forward(ctx, sockets, normal, frames):
         device = str(normal.device)
-        out = torch.empty((len(sockets), LAYER_WIDTH), dtype=torch.float32, device=normal.device)
+        width = LAYER_WIDTH + sockets.shape[1] - SOCKET_WIDTH
+        out = torch.empty((len(sockets), width), dtype=torch.float32, device=normal.device)
         inputs = [wp.from_torch(sockets), frames.arrays(normal), device_tables(device), wp.from_torch(out)]
         launch(_layers_kernel, len(sockets), inputs, device)
         ctx.save_for_backward(sockets, normal, out)
@@ -165,7 +193,8 @@ class _LayerRows(torch.autograd.Function):
 
 
 def layer_rows(sockets: torch.Tensor, normal: torch.Tensor, frames: PixelFrames) -> torch.Tensor:
-    """Layer rows [P, LAYER_WIDTH] of socket rows [P, 10] (coat.read_sockets); differentiable by the normals [P, 3]."""
+    """Layer rows [P, LAYER_WIDTH] of socket rows [P, SOCKET_WIDTH] (coat.read_sockets); differentiable by the normals
+    [P, 3]. Both are NORMAL_WIDTH wider where the coat has normals of its own."""
     return _LayerRows.apply(sockets.contiguous(), normal.contiguous(), frames)
 
 
@@ -197,13 +226,14 @@ def _shade_layers_kernel(
     total = wp.vec3(0.0, 0.0, 0.0)
     one = wp.vec3(1.0, 1.0, 1.0)
     if layers.coat > 0.0:
-        normal = coat_normal(pixels, i)
+        normal = coat_normal(rows, pixels, i)
         for k in range(samples.count[i]):
-            f = layers.coat * coat_lobe(layers, normal, pixels.view[i], samples.direction[i, k])
-            if f > 0.0:
+            light = samples.direction[i, k]
+            f = layers.coat * coat_lobe(layers, normal, pixels.view[i], light)
+            if f > 0.0 and _coat_is_lit(pixels, i, normal, light):
                 total += incident_light(samples, i, k, light_color, environment) * f
     if wp.dot(layers.sheen, one) > 0.0:
-        frame = _sheen_frame(pixels, i, layers.mix)
+        frame = _sheen_frame(pixels, i, _coat_side(rows, AFTER_LAYERS, pixels, i), layers.mix)
         for k in range(samples.count[i]):
             light = samples.direction[i, k]
             if lit_side(frame, light):
@@ -241,13 +271,14 @@ def _shade_layers_backward_kernel(
     g_normal = wp.vec3(0.0, 0.0, 0.0)
     with_sheen = wp.dot(layers.sheen, one) > 0.0
     if layers.coat > 0.0 or with_sheen:
-        normal = coat_normal(pixels, i)
-        frame = _sheen_frame(pixels, i, layers.mix)
+        normal = coat_normal(rows, pixels, i)
+        side = _coat_side(rows, AFTER_LAYERS, pixels, i)
+        frame = _sheen_frame(pixels, i, side, layers.mix)
         for k in range(samples.count[i]):
             light = samples.direction[i, k]
             weighted = wp.cw_mul(grad, incident_light(samples, i, k, light_color, environment))
             response = wp.vec3(0.0, 0.0, 0.0)
-            if layers.coat > 0.0:
+            if layers.coat > 0.0 and _coat_is_lit(pixels, i, normal, light):
                 f = coat_lobe(layers, normal, frame.view, light)
                 g_coat += wp.dot(weighted, one) * f
                 response += one * (layers.coat * f)
@@ -264,7 +295,7 @@ def _shade_layers_backward_kernel(
                 samples, i, k, wp.cw_mul(grad, response), slot,
                 light_needed, grad_light, environment_needed, grad_environment, environment,
             )  # fmt: skip
-        g_normal = _by_mapped_normal(pixels, i, layers.mix, g_normal)
+        g_normal = _by_mapped_normal(pixels, i, side, layers.mix, g_normal)
     for c in range(3):
         grad_rows[i, c] = 0.0
         grad_rows[i, 6 + c] = g_sheen[c]
@@ -273,7 +304,8 @@ def _shade_layers_backward_kernel(
     grad_rows[i, 5] = 0.0
     grad_rows[i, 9] = g_a
     grad_rows[i, 10] = g_b
-    grad_rows[i, 11] = 0.0
+    for c in range(11, rows.shape[1]):
+        grad_rows[i, c] = 0.0
     grad_normal[i] = g_normal
 
 
@@ -300,8 +332,8 @@ def shade_layers(
     frames: PixelFrames,
     samples: Samples,
 ) -> torch.Tensor:
-    """Radiance [P, 3] that the layers' own lobes reflect; arguments and gradients as in shade.shade, `layers` [P,
-    LAYER_WIDTH] in place of the lobes."""
+    """Radiance [P, 3] that the layers' own lobes reflect; arguments and gradients as in shade.shade, `layers`
+    (layer_rows) in place of the lobes."""
     return _ShadeLayers.apply(
         layers.contiguous(), normal.contiguous(), light_color.contiguous(), environment.contiguous(), frames, samples
     )

@@ -22,6 +22,11 @@ SPHERE = wp.constant(1)  # a real sphere: soft falloff off
 SUN = wp.constant(2)
 AREA = wp.constant(3)
 
+BOTH_LOBES = wp.constant(0)  # which lobes reflect a light
+DIFFUSE_ONLY = wp.constant(1)
+GLOSSY_ONLY = wp.constant(2)
+NO_LOBES = wp.constant(3)
+
 FAR = wp.constant(1.0e30)  # distance of the sun, and of rays that meet nothing
 
 
@@ -48,6 +53,7 @@ class LightArrays:
     spread_tangent: wp.array(dtype=wp.float32)
     spread_scale: wp.array(dtype=wp.float32)
     shadow: wp.array(dtype=wp.int32)
+    lobes: wp.array(dtype=wp.int32)  # BOTH_LOBES, …
 
 
 @wp.struct
@@ -237,6 +243,81 @@ def hit_light(lights: LightArrays, l: int, point: wp.vec3, direction: wp.vec3):
     return s
 
 
+@wp.func
+def estimate(lights: LightArrays, color: wp.array(dtype=wp.vec3), l: int, point: wp.vec3, normal: wp.vec3):
+    """About what light l brings to a surface point if nothing is in its way."""
+    extent = lights.extent[l]
+    kind = lights.kind[l]
+    direction = lights.z[l]
+    value = lights.scale[l]
+    if kind == SUN:
+        if extent > 0.0:
+            value = value * PI * extent * extent
+    else:
+        to = lights.position[l] - point
+        distance2 = wp.length_sq(to)
+        direction = wp.normalize(to)
+        if kind == AREA:
+            area = extent * lights.extent_y[l]
+            value = value * area / wp.max(distance2, area) * wp.max(wp.dot(direction, lights.z[l]), 0.0)
+            value = value * spread_factor(lights, l, wp.max(wp.dot(direction, lights.z[l]), 1.0e-6))
+        else:
+            if extent > 0.0:
+                value = value * PI * extent * extent
+            value = value / wp.max(distance2, wp.max(extent * extent, 1.0e-12)) * spot_factor(lights, l, direction)
+    c = color[l]
+    strength = wp.abs(c[0]) + wp.abs(c[1]) + wp.abs(c[2])
+    return strength * value * (wp.max(wp.dot(normal, direction), 0.0) + 0.05)
+
+
+# Every light keeps this share of a uniform chance, as something may be in the way of the brightest.
+_ANY = wp.constant(0.1)
+
+
+@wp.func
+def estimates(lights: LightArrays, color: wp.array(dtype=wp.vec3), point: wp.vec3, normal: wp.vec3):
+    """The sum of all lights' estimates."""
+    total = float(0.0)
+    for l in range(lights.count):
+        total += estimate(lights, color, l, point, normal)
+    return total
+
+
+@wp.func
+def chance(lights: LightArrays, color: wp.array(dtype=wp.vec3), l: int, point: wp.vec3, normal: wp.vec3, total: float):
+    """Probability of choosing light l among all in proportion to estimates with the sum `total`, see `pick`."""
+    uniform = 1.0 / float(lights.count)
+    result = uniform
+    if total > 0.0:
+        result = wp.lerp(estimate(lights, color, l, point, normal) / total, uniform, _ANY)
+    return result
+
+
+@wp.struct
+class Pick:
+    """A light that was chosen."""
+
+    light: int
+    chance: float
+
+
+@wp.func
+def pick(lights: LightArrays, color: wp.array(dtype=wp.vec3), point: wp.vec3, normal: wp.vec3, total: float, u: float):
+    """A light drawn by its chance; u in [0, 1)."""
+    p = Pick()
+    left = float(u)
+    p.light = lights.count - 1
+    found = int(0)
+    for l in range(lights.count):
+        if found == 0:
+            p.chance = chance(lights, color, l, point, normal, total)
+            if left < p.chance:
+                p.light = l
+                found = 1
+            left -= p.chance
+    return p
+
+
 def _scale(light: Light, extent: float, area: float) -> float:
     """Radiance of power 1 (lights without size: intensity; sun without size: irradiance)."""
     if light.kind == "SUN":
@@ -291,13 +372,14 @@ def light_arrays(lights: list[Light], device: str) -> LightArrays:
             "spread_tangent": math.tan(half_spread) if narrow else 0.0,
             "spread_scale": 1.0 / (math.tan(half_spread) - half_spread) if narrow else 0.0,
             "shadow": int(light.cast_shadow),
+            "lobes": int(not light.visible_glossy) + 2 * int(not light.visible_diffuse),
         }
         for name, value in values.items():
             rows[name].append(value)
     arrays = LightArrays()
     arrays.count = len(lights)
     for name, column in rows.items():
-        dtype = {"kind": wp.int32, "ellipse": wp.int32, "shadow": wp.int32}.get(name, wp.float32)
+        dtype = wp.int32 if name in ("kind", "ellipse", "shadow", "lobes") else wp.float32
         if name in ("position", "x", "y", "z", "spot_stretch"):
             dtype = wp.vec3
         data = np.array(column, np.int32 if dtype is wp.int32 else np.float32)

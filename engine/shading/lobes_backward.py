@@ -135,15 +135,14 @@ def _metal_gradient(
 
 
 @wp.func
-def _slope_of_lifted_cosine(normal: wp.vec3, geometric: wp.vec3, view: wp.vec3):
-    """Derivative of lift_normal(normal, geometric, view) . view by `normal`."""
-    slope = view
-    lifted = lift_normal(normal, geometric, view)
+def by_lifted(g: wp.vec3, lifted: wp.vec3, normal: wp.vec3, geometric: wp.vec3, view: wp.vec3):
+    """Derivative by `normal` where `g` is that by `lifted`, which is lift_normal(normal, geometric, view)."""
+    result = g
     along = normal - wp.dot(normal, geometric) * geometric
     length = wp.length(along)
     if length > 1.0e-6 and wp.length_sq(lifted - normal) > 0.0:
-        # As in lift_normal: lifted = (sin p, cos p), view = (vx, vz), 2 p = middle +- turn, and only vx depends on the
-        # normal, through the direction x.
+        # As in lift_normal: lifted = (sin p, cos p), view = (vx, vz), 2 p = middle +- turn, and only vx and the
+        # direction x depend on the normal.
         x = along / length
         vx = wp.dot(view, x)
         vz = wp.dot(view, geometric)
@@ -155,8 +154,9 @@ def _slope_of_lifted_cosine(normal: wp.vec3, geometric: wp.vec3, view: wp.vec3):
         if 2.0 * wp.atan2(sine, cosine) < wp.atan2(vx, vz):
             turn = -turn
         p = 0.5 * (vz / r2 + turn)
-        slope = (sine + (vx * cosine - vz * sine) * p) / length * (view - vz * geometric - vx * x)
-    return slope
+        by_x = sine * g + (p * (cosine * wp.dot(g, x) - sine * wp.dot(g, geometric))) * view
+        result = (by_x - wp.dot(by_x, geometric) * geometric - wp.dot(by_x, x) * x) / length
+    return result
 
 
 @wp.func
@@ -187,7 +187,8 @@ def lobes_backward_kernel(
     roughness = surface[i, 4]
     metallic = surface[i, 3]
     multiscatter = surface[i, 10]
-    cosine = wp.dot(lift_normal(normal[i], geometric[i], view[i]), view[i])
+    lifted = lift_normal(normal[i], geometric[i], view[i])
+    cosine = wp.dot(lifted, view[i])
     nv = wp.clamp(cosine, 1.0e-4, 1.0)
     e = _slopes2(tables.e, roughness, nv)
     e_avg = _slopes1(tables.e_avg, roughness)
@@ -262,4 +263,4 @@ def lobes_backward_kernel(
     grad_surface[i, 6] = 0.0
     grad_surface[i, 10] = 0.0
     g_nv = (g_e * e.by_nv + g_albedo * albedo.by_nv) * _within(cosine, 1.0e-4, 1.0)
-    grad_normal[i] = g_nv * _slope_of_lifted_cosine(normal[i], geometric[i], view[i])
+    grad_normal[i] = by_lifted(g_nv * view[i], lifted, normal[i], geometric[i], view[i])

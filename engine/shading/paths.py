@@ -7,9 +7,11 @@ import warp as wp
 
 from ..geometry import GeometryArrays
 from .bsdf import PI, Lobes, Tables, fresnel_dielectric, specular_reflectance
+from .emitters import EmitterArrays
 from .environment import EnvironmentArrays
 from .layers import coat_normal
 from .lights import LightArrays, perpendicular
+from .radiance_cache import CacheArrays
 from .secondary import MaterialArrays, smooth_origin
 from .shade import Frame, Pixels
 
@@ -23,6 +25,8 @@ class World:
     lights: LightArrays
     light_color: wp.array(dtype=wp.vec3)
     environment: EnvironmentArrays
+    emitters: EmitterArrays
+    cache: CacheArrays
     tables: Tables
 
 
@@ -52,7 +56,7 @@ def coat_of(layer_rows: wp.array2d(dtype=wp.float32), pixels: Pixels, i: int):
         if coat.factor > 0.0:
             coat.alpha2 = layer_rows[i, 4]
             coat.ior = layer_rows[i, 5]
-            coat.normal = coat_normal(pixels, i)
+            coat.normal = coat_normal(layer_rows, pixels, i)
     return coat
 
 

@@ -17,7 +17,8 @@ _CURVE_NODES = 4097
 
 
 @cache
-def _curve(device: str) -> wp.array:
+def curve(device: str) -> wp.array:
+    """Linear values of evenly spaced sRGB-encoded ones from 0 to 1."""
     nodes = torch.linspace(0.0, 1.0, _CURVE_NODES, dtype=torch.float64)
     return wp.array(srgb_decode(nodes).numpy(), dtype=wp.float32, device=device)
 
@@ -75,6 +76,6 @@ def reduced(pixels: torch.Tensor, encoded: tuple[int, int]) -> torch.Tensor:
     factor = max(1, -(-max(pixels.shape[:2]) // MAX_SIDE))
     height, width = (-(-side // factor) for side in pixels.shape[:2])
     out = torch.empty((height, width, pixels.shape[2]), device=pixels.device)
-    inputs = [wp.from_torch(pixels), factor, *encoded, _curve(device), wp.from_torch(out)]
+    inputs = [wp.from_torch(pixels), factor, *encoded, curve(device), wp.from_torch(out)]
     launch(_reduce_kernel, height * width, inputs, device)
     return out

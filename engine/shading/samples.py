@@ -31,6 +31,15 @@ class SampleArrays:
     count: wp.array(dtype=wp.int32)
 
 
+@wp.func
+def store_sample(samples: SampleArrays, i: int, n: int, direction: wp.vec3, radiance: wp.vec3, source: int):
+    """Sample n of pixel i; returns the number of the next one."""
+    samples.direction[i, n] = direction
+    samples.radiance[i, n] = radiance
+    samples.source[i, n] = source
+    return n + 1
+
+
 @dataclass
 class Samples:
     """Owner of the arrays of one view (28 bytes a sample)."""

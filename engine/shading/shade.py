@@ -15,6 +15,7 @@ from ..ops.launch import launch, slots
 from .bsdf import PI, Lobes, ggx_core, lift_normal, relative_fresnel, specular_reflectance
 from .environment import bilinear_of, lookup_uv
 from .lobes import read_lobes
+from .lobes_backward import by_lifted
 from .samples import SOURCE_CONSTANT, SOURCE_ENVIRONMENT, SampleArrays, Samples
 
 
@@ -70,6 +71,27 @@ def diffuse_shadowing(frame: Frame, light: wp.vec3):
         c = wp.max(wp.dot(frame.smooth, light), 1.0e-4)
         factor = 2.0 * c / (c + wp.sqrt(c * c + frame.bump * (1.0 - c * c)))
     return factor
+
+
+@wp.func
+def shadowing_slope(frame: Frame, light: wp.vec3):
+    """Derivative of the logarithm of diffuse_shadowing by alpha²."""
+    slope = float(0.0)
+    if frame.bump > 0.0:
+        c = wp.max(wp.dot(frame.smooth, light), 1.0e-4)
+        root = wp.sqrt(c * c + frame.bump * (1.0 - c * c))
+        slope = -(1.0 - c * c) / (2.0 * root * (c + root))
+    return slope
+
+
+@wp.func
+def by_bump_normal(normal: wp.vec3, smooth: wp.vec3, bump: float):
+    """Derivative of bump_alpha2 by the shading normal where it is neither none nor capped."""
+    result = wp.vec3(0.0, 0.0, 0.0)
+    if bump > 0.0 and bump < 1.0:
+        cosine = wp.dot(normal, smooth)
+        result = smooth * (-0.25 / (cosine * cosine * cosine))
+    return result
 
 
 @wp.func
@@ -192,6 +214,8 @@ def _shade_backward_kernel(
     g_dielectric = wp.vec3(0.0, 0.0, 0.0)
     g_alpha2 = float(0.0)
     g_normal = wp.vec3(0.0, 0.0, 0.0)
+    g_lifted = wp.vec3(0.0, 0.0, 0.0)
+    g_bump = float(0.0)
     a2 = lobes.alpha2
     nv = wp.dot(frame.lifted, frame.view)
     gv = wp.sqrt(nv * nv + a2 * (1.0 - nv * nv))
@@ -208,7 +232,9 @@ def _shade_backward_kernel(
                 factor = diffuse_shadowing(frame, light) * (1.0 / PI)
                 response = lobes.diffuse * (nl * factor)
                 g_diffuse += weighted * (nl * factor)
-                g_normal += light * (factor * wp.dot(weighted, lobes.diffuse))
+                g_factor = factor * wp.dot(weighted, lobes.diffuse)
+                g_normal += light * g_factor
+                g_bump += g_factor * nl * shadowing_slope(frame, light)
             snl = wp.dot(frame.lifted, light)
             if snl > 0.0 and nv > 0.0:
                 half = light + frame.view  # of any length, which cancels out of nh² / d
@@ -242,7 +268,7 @@ def _shade_backward_kernel(
                 by_nh = 4.0 * nh * (1.0 - a2) * by_d
                 by_nl = 1.0 / snl - (gv + nv * snl * (1.0 - a2) * by_gl) * by_s
                 by_nv = -(gl + snl * nv * (1.0 - a2) * by_gv) * by_s
-                g_normal += g_core * (by_nh * half + by_nl * light + by_nv * frame.view)
+                g_lifted += g_core * (by_nh * half + by_nl * light + by_nv * frame.view)
             scatter_gradient(
                 samples, i, k, wp.cw_mul(grad, response), slot,
                 light_needed, grad_light, environment_needed, grad_environment, environment,
@@ -256,7 +282,8 @@ def _shade_backward_kernel(
     grad_rows[i, 15] = 0.0  # the index of refraction is not fitted
     grad_rows[i, 16] = g_alpha2
     # Only turns of the normal are real; the part along it comes from treating it as a free vector.
-    grad_normal[i] = g_normal
+    g_normal += by_bump_normal(frame.normal, frame.smooth, frame.bump) * g_bump
+    grad_normal[i] = g_normal + by_lifted(g_lifted, frame.lifted, frame.normal, pixels.geometric[i], frame.view)
 
 
 class PixelFrames:

@@ -37,12 +37,13 @@ def _runs() -> list[bpy.types.PropertyGroup]:
 
 
 def test_a_run_is_recorded_with_settings_and_score(tmp_path: Path) -> None:
-    settings = FitSettings([Target("base_color", "Gold, @ matt"), Target("world")], 40, 96, 32, "cpu", 7)
+    settings = FitSettings([Target("base_color", "Gold, @ matt"), Target("world")], 40, 96, 32, "cpu", 7, cycles=True)
     _record(tmp_path / "a", 1, settings)
     (run,) = _runs()
     assert (run.name, run.targets.splitlines()) == ("Run 1", ["base_color@Gold, @ matt", "world"])
     assert (run.steps, run.iterations, run.resolution, run.texture_size) == (40, 40, 96, 32)
     assert (run.device, run.seed, run.seconds, run.photos) == ("cpu", 7, 12.5, 1)
+    assert run.use_cycles
     assert (run.psnr_before, run.psnr_after) == (20.0, 31.0)
     assert Path(run.folder) == tmp_path / "a"
     assert run.available
@@ -184,7 +185,7 @@ def _second_material_and_light() -> None:
 )
 def test_settings_come_back_into_the_panels(tmp_path: Path, targets: list[Target], one_by_one: bool) -> None:
     _second_material_and_light()
-    wanted = FitSettings(targets, 123, 77, 256, "cpu", 5)
+    wanted = FitSettings(targets, 123, 77, 256, "cpu", 5, cycles=True)
     _record(tmp_path / "a", 1, wanted)
     assert bpy.ops.likeness.history_settings() == {"FINISHED"}
     read = read_fit_settings(bpy.context.scene)

@@ -116,6 +116,19 @@ def test_previews_and_report_come_from_the_worker(ready: bpy.types.Scene) -> Non
     assert state.factor == 1.0
 
 
+def test_cycles_checks_a_fit_of_the_add_on(ready: bpy.types.Scene) -> None:
+    ready.render.engine, ready.likeness.use_cycles = "CYCLES", True
+    bpy.ops.likeness.fit(apply_when_done=False)
+    state = run_state(bpy.context)
+    result = load_result(Path(state.folder))
+    assert "Cycles' own renders of the fit met the photos" in result.cycles
+    assert not list(Path(state.folder).glob("cycles*")), "a copy of the file that nobody needs any more"
+    assert result.warnings == []
+    # Cycles' looks are told as progress, too, before there is a loss and many times at the same step
+    assert [point.iteration for point in state.curve] == list(range(1, result.iterations + 1))
+    assert np.isfinite([point.loss for point in state.curve]).all()
+
+
 def test_a_run_whose_blender_died_is_offered(ready: bpy.types.Scene, tmp_path: Path) -> None:
     """As after kill -9: the lock is gone with the process, the folder is as it was."""
     file = saved(tmp_path)

@@ -214,6 +214,7 @@ def test_ticks_are_saved_and_the_file_opens_without_the_add_on(tmp_path: Path) -
             "EVERYTHING",
             {"base_color", "roughness", "metallic", "normal", "lights", "world", "exposure", "white_balance"},
         ),
+        ("BEST_QUALITY", {"base_color", "roughness", "normal"}),
     ],
 )
 def test_presets(preset: str, expected: set[str]) -> None:
@@ -225,6 +226,18 @@ def test_presets(preset: str, expected: set[str]) -> None:
     assert asked() == {"lights@Light", "world"}
     bpy.ops.likeness.preset(preset=preset)
     assert {text.partition("@")[0] for text in asked()} == expected
+
+
+def test_cycles_checks_the_fit_for_the_best_quality_alone() -> None:
+    settings = bpy.context.scene.likeness
+    assert not settings.use_cycles
+    bpy.ops.likeness.preset(preset="BEST_QUALITY")
+    assert settings.use_cycles
+    assert read_fit_settings(bpy.context.scene).cycles
+    for other in ("PHOTO_TO_MATERIAL", "MATCH_LIGHT", "EVERYTHING"):
+        settings.use_cycles = True
+        bpy.ops.likeness.preset(preset=other)
+        assert not settings.use_cycles
 
 
 def test_a_preset_is_one_undo_step() -> None:

@@ -99,7 +99,6 @@ def test_textures_in_packed_channels_and_a_normal_map() -> None:
     [
         ("Subsurface Weight", 0.3),
         ("Transmission Weight", 1.0),
-        ("Diffuse Roughness", 0.5),
         ("Thin Film Thickness", 300.0),
     ],
 )
@@ -122,9 +121,9 @@ def test_coat_and_sheen() -> None:
     inputs["Sheen Roughness"].default_value = 0.3
     inputs["Sheen Tint"].default_value = (0.2, 0.4, 0.6, 1)
     read, notes = _read(material)
-    found = [read.coat_weight, read.coat_roughness, read.coat_ior, *read.coat_tint]
+    found = np.concatenate([s.value for s in (read.coat_weight, read.coat_roughness, read.coat_ior, read.coat_tint)])
     np.testing.assert_allclose(found, [0.6, 0.2, 1.7, 0.9, 0.5, 0.3], rtol=1e-6)
-    found = [read.sheen_weight, read.sheen_roughness, *read.sheen_tint]
+    found = np.concatenate([s.value for s in (read.sheen_weight, read.sheen_roughness, read.sheen_tint)])
     np.testing.assert_allclose(found, [0.4, 0.3, 0.2, 0.4, 0.6], rtol=1e-6)
     assert [note.message.split(":")[0] for note in notes] == ([] if versions.COAT_IS_CURRENT else ["Coat"])
 
@@ -156,11 +155,28 @@ def test_layers_of_weight_zero_are_not_spoken_of() -> None:
     tree, shader = material.node_tree, _principled(material)
     tree.links.new(tree.nodes.new("ShaderNodeTexNoise").outputs[0], shader.inputs["Coat Roughness"])
     read, notes = _read(material)
-    assert read.coat_weight == 0.0
+    assert read.coat_weight.value == 0.0
     assert notes == []
 
 
-def test_textures_of_layers_become_their_mean() -> None:
+def test_textures_of_layers_and_the_normals_of_the_coat() -> None:
+    material = new_material("Gefleckt")
+    tree, shader = material.node_tree, _principled(material)
+    texture = tree.nodes.new("ShaderNodeTexImage")
+    texture.image = _image("Flecken")
+    tree.links.new(texture.outputs["Color"], shader.inputs["Sheen Weight"])
+    node = tree.nodes.new("ShaderNodeNormalMap")
+    node.inputs["Strength"].default_value = 0.7
+    tree.links.new(texture.outputs["Color"], node.inputs["Color"])
+    tree.links.new(node.outputs["Normal"], shader.inputs["Coat Normal"])
+    shader.inputs["Coat Weight"].default_value = 1.0
+    read, notes = _read(material)
+    assert read.sheen_weight.texture.image == read.coat_normal.texture.image == "Flecken"
+    assert (read.coat_normal.strength, read.normal) == (pytest.approx(0.7), None)
+    assert {note.message.split(":")[0] for note in notes} - {"Coat"} == set()
+
+
+def test_a_texture_of_anisotropy_becomes_its_mean() -> None:
     material = new_material("Gefleckt")
     tree, shader = material.node_tree, _principled(material)
     image = _image("Flecken")
@@ -169,14 +185,11 @@ def test_textures_of_layers_become_their_mean() -> None:
     image.pixels.foreach_set(np.array([(e, e, e, 1.0) for e in encoded], np.float32).ravel())
     texture = tree.nodes.new("ShaderNodeTexImage")
     texture.image = image
-    tree.links.new(texture.outputs["Color"], shader.inputs["Sheen Weight"])
-    tree.links.new(tree.nodes.new("ShaderNodeNormalMap").outputs["Normal"], shader.inputs["Coat Normal"])
-    shader.inputs["Coat Weight"].default_value = 1.0
+    tree.links.new(texture.outputs["Color"], shader.inputs["Anisotropic"])
     read, notes = _read(material)
     decoded = [((e + 0.055) / 1.055) ** 2.4 if e > 0.04045 else e / 12.92 for e in encoded]
-    assert read.sheen_weight == pytest.approx(np.mean(decoded), abs=2e-3)  # stored in 8 bits
-    assert {note.severity for note in notes} == {"approximated"}
-    assert {note.message.split(":")[0] for note in notes} - {"Coat"} == {"Sheen Weight", "Coat Normal"}
+    assert read.anisotropic == pytest.approx(np.mean(decoded), abs=2e-3)  # stored in 8 bits
+    assert [(note.severity, note.message.split(":")[0]) for note in notes] == [("approximated", "Anisotropic")]
 
 
 def test_what_has_to_be_baked_is_named_and_the_default_value_stands_for_it() -> None:

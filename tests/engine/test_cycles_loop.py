@@ -21,10 +21,10 @@ from likeness.engine.errors import CancelledError, LikenessError
 from likeness.engine.fit import fit
 from likeness.engine.result import FitResult, FittedImage
 from likeness.engine.scene import Scene
-from tests.scenes.cycles import render_cycles
+from tests.scenes.cycles import load_pixels, reference_settings, render_cycles, render_photo
 from tests.scenes.make_references import psnr
 
-from .test_fit import SIDE, Stage, grey_cloth, image_of, pattern, run, seen, settings
+from .test_fit import SAMPLES, SIDE, Stage, grey_cloth, image_of, pattern, run, seen, settings
 
 LOOKS = "Cycles looks at it"
 WANTED = settings("base_color@Cloth", iterations=80, cycles=True)
@@ -102,6 +102,21 @@ def test_what_our_renderer_does_not_know_is_not_painted_into_textures(job: Job, 
     assert looked_at.warnings == []
 
 
+def test_pictures_before_and_after_are_as_cycles_renders_them(job: Job, looked_at: FitResult, tmp_path: Path) -> None:
+    """Else a fit that got the materials right would be said to look less like the photos than before."""
+    bpy.ops.wm.open_mainfile(filepath=str(job.folder / "cycles.blend"))
+    tree = bpy.data.materials["Cloth"].node_tree
+    shader = next(node for node in tree.nodes if node.type == "BSDF_PRINCIPLED")
+    tree.links.remove(shader.inputs["Base Color"].links[0])
+    shader.inputs["Base Color"].default_value = (0.5, 0.5, 0.5, 1.0)
+    for photo in looked_at.photos:
+        path = tmp_path / "before.png"
+        reference_settings(bpy.context.scene, SIDE, SIDE, SAMPLES, False)
+        render_photo(bpy.context.scene, bpy.data.objects[photo.camera], path)
+        assert psnr(photo.before, load_pixels(path)[..., :3]) > 30
+        assert photo.psnr_after > 30
+
+
 def test_a_resumed_fit_ends_to_the_last_bit_as_an_uninterrupted_one(job: Job, looked_at: FitResult) -> None:
     steps = fit(job.dim(), WANTED, run_dir=job.folder)
     for progress in steps:
@@ -160,7 +175,7 @@ def test_corrections_that_lead_away_are_halved_and_dropped(job: Job, monkeypatch
     from likeness.engine.fit import FitRun
 
     script = Scripted()
-    monkeypatch.setattr(FitRun, "ask_cycles", lambda self: setattr(self, "cycles", CyclesLoop(self, script, 1)))
+    monkeypatch.setattr(FitRun, "ask_cycles", lambda self: setattr(self, "cycles", CyclesLoop(self, script)))
     result = run(job.dim(), WANTED, run_dir=job.folder)
     assert script.closed
     assert sum("moved away from the photos" in message for message in result.warnings) == 1

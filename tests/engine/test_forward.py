@@ -12,6 +12,8 @@ from likeness.engine.render import render
 from tests.scenes import build
 from tests.scenes.catalogue import DIRECT, FULL, LAYERED
 from tests.scenes.catalogue_alpha import ALPHA
+from tests.scenes.catalogue_scene import TESTED
+from tests.scenes.catalogue_surface import BENT, SURFACE
 from tests.scenes.make_references import SIZE, SMALL, load_reference, psnr, size_of
 
 # one of each kind: the others run in benchmarks/forward.py
@@ -39,11 +41,27 @@ def test_direct_light_is_that_of_cycles(name: str) -> None:
     assert psnr(found[..., :3], load_reference(name)) >= case.floor
 
 
-@pytest.mark.parametrize("name", LAYERED | ALPHA)
-def test_layers_and_transparent_surfaces_are_those_of_cycles(name: str) -> None:
-    case = (LAYERED | ALPHA)[name]
+@pytest.mark.parametrize("name", LAYERED | ALPHA | SURFACE)
+def test_layers_transparent_and_rough_surfaces_are_those_of_cycles(name: str) -> None:
+    case = (LAYERED | ALPHA | SURFACE)[name]
     camera = case.build()
     found = render(read_scene(bpy.context.scene), camera.name, SMALL, SMALL, samples=256, direct_only=True)
+    assert psnr(found[..., :3], load_reference(name)) >= case.floor
+
+
+@pytest.mark.parametrize("name", TESTED)
+def test_nodes_and_meshes_are_read_as_cycles_does(name: str) -> None:
+    camera = TESTED[name].build()
+    found = render(read_scene(bpy.context.scene), camera.name, SMALL, SMALL, samples=256, direct_only=True)
+    assert psnr(found[..., :3], load_reference(name)) >= TESTED[name].floor
+
+
+@pytest.mark.parametrize("name", BENT)
+def test_displacement_that_bends_normals_is_that_of_cycles(name: str) -> None:
+    case = BENT[name]
+    camera = case.build()
+    scene = read_scene(bpy.context.scene, bake=512)
+    found = render(scene, camera.name, SMALL, SMALL, samples=64, direct_only=True)
     assert psnr(found[..., :3], load_reference(name)) >= case.floor
 
 

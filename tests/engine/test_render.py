@@ -83,9 +83,17 @@ def test_direct_only_has_no_reflections() -> None:
     wall = plane(4.0, material="Wall", name="Wall")
     wall.positions = wall.positions[:, [2, 0, 1]] + np.array([-1.2, 0.0, 1.0], np.float32)
     wall.corner_normals = wall.corner_normals[..., [2, 0, 1]]
-    scene = scene_of([plane(4.0), wall], [matte(0.5), matte(0.0, 3.0, name="Wall")])
+    lid = plane(4.0, z=3.0, name="Lid")
+    below = np.eye(4)
+    below[2, 3] = 2.0
+    spot = Light("Spot", "Spot", "SPOT", below, 50.0, np.ones(3), spot_size=2.0)
+    below[:3, :3] = np.diag([1.0, -1.0, -1.0])  # shines at the lid
+    scene = scene_of([plane(4.0), wall, lid], [matte(0.5), matte(0.5, name="Wall")], [spot])
+    scene.cameras["Camera"] = looking_down(1.5)
     assert not render(scene, "Camera", 8, 8, samples=16, direct_only=True)[..., :3].any()
     assert render(scene, "Camera", 8, 8, samples=16)[..., 0].min() > 0
+    scene.film.bounces = 0
+    assert not render(scene, "Camera", 8, 8, samples=16)[..., :3].any()
 
 
 def test_unknown_camera() -> None:

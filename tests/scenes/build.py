@@ -247,6 +247,7 @@ _SOCKETS = {
     "sheen_roughness": "Sheen Roughness",
     "sheen_tint": "Sheen Tint",
     "alpha": "Alpha",
+    "diffuse_roughness": "Diffuse Roughness",
     "transmission": "Transmission Weight",
     "subsurface": "Subsurface Weight",
     "subsurface_scale": "Subsurface Scale",

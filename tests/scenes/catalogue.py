@@ -34,7 +34,7 @@ class Case:
     aspect: float = 1.0  # width / height
 
 
-def _stage(**ball: Any) -> bpy.types.Object:
+def stage(**ball: Any) -> bpy.types.Object:
     """A smooth ball on a plane, no light yet; ``ball`` describes its material. Returns the camera."""
     build.new_scene()
     build.add_plane("Plane", build.add_material("Plane", base_color=(0.5, 0.5, 0.5), roughness=0.6))
@@ -42,7 +42,7 @@ def _stage(**ball: Any) -> bpy.types.Object:
     return build.add_camera("Camera", (2.2, -4.6, 3.0), (0.0, 0.0, 0.7), lens=45.0)
 
 
-def _dress(name: str, **look: Any) -> None:
+def dress(name: str, **look: Any) -> None:
     """Give the object another material (images can only be made once the scene is there)."""
     slots = bpy.data.objects[name].data.materials
     bpy.data.materials.remove(slots[0])
@@ -50,45 +50,45 @@ def _dress(name: str, **look: Any) -> None:
 
 
 def point_hard() -> bpy.types.Object:
-    camera = _stage()
+    camera = stage()
     build.add_light("POINT", (1.8, -2.0, 3.6), energy=450.0, color=(1.0, 0.9, 0.8), shadow_soft_size=0.0)
     return camera
 
 
 def point_soft() -> bpy.types.Object:
-    camera = _stage()
+    camera = stage()
     build.add_light("POINT", (2.2, -1.2, 3.2), energy=420.0, shadow_soft_size=0.5)
     return camera
 
 
 def point_sphere() -> bpy.types.Object:
-    camera = _stage()
+    camera = stage()
     build.add_light("POINT", (2.2, -1.2, 3.2), energy=420.0, shadow_soft_size=0.5, use_soft_falloff=False)
     return camera
 
 
 def sun() -> bpy.types.Object:
-    camera = _stage()
+    camera = stage()
     build.add_light("SUN", (2.0, -1.5, 3.0), energy=2.6, color=(1.0, 0.95, 0.85), angle=0.12)
     return camera
 
 
 def spot() -> bpy.types.Object:
-    camera = _stage()
+    camera = stage()
     settings = {"energy": 1100.0, "spot_size": 0.8, "spot_blend": 0.5, "shadow_soft_size": 0.1}
     build.add_light("SPOT", (2.0, -2.2, 4.0), (0.0, 0.0, 0.6), **settings)
     return camera
 
 
 def area_rectangle() -> bpy.types.Object:
-    camera = _stage()
+    camera = stage()
     light = build.add_light("AREA", (2.0, -2.0, 3.2), energy=260.0, shape="RECTANGLE", size=1.6, size_y=0.6)
     light.scale = (1.0, 1.3, 1.0)
     return camera
 
 
 def area_disk_spread() -> bpy.types.Object:
-    camera = _stage()
+    camera = stage()
     build.add_light("AREA", (-1.6, -2.0, 3.4), energy=85.0, shape="DISK", size=1.2, spread=1.6)
     return camera
 
@@ -103,21 +103,21 @@ def daylight(directions: np.ndarray) -> np.ndarray:
 
 
 def environment() -> bpy.types.Object:
-    camera = _stage()
+    camera = stage()
     image = build.add_image("Daylight", build.environment_pixels(daylight), "Linear Rec.709", is_float=True)
     build.set_world(bpy.context.scene, strength=0.9, image=image, rotation=(0.1, 0.2, 0.7))
     return camera
 
 
 def world_constant() -> bpy.types.Object:
-    camera = _stage()
+    camera = stage()
     build.set_world(bpy.context.scene, (0.9, 0.8, 0.7), strength=0.7)
     return camera
 
 
 def dielectric() -> bpy.types.Object:
     """Three balls from polished to matt, of different index, level and tint."""
-    camera = _stage()
+    camera = stage()
     bpy.data.objects.remove(bpy.data.objects["Ball"])
     looks: list[dict[str, Any]] = [
         {"base_color": (0.05, 0.15, 0.5), "roughness": 0.15, "ior": 1.8},
@@ -134,7 +134,7 @@ def dielectric() -> bpy.types.Object:
 
 def _metal(roughness: float) -> bpy.types.Object:
     look = {"base_color": (0.9, 0.62, 0.3), "metallic": 1.0, "specular_tint": (0.9, 0.8, 1.0)}
-    camera = _stage(roughness=roughness, **look)
+    camera = stage(roughness=roughness, **look)
     build.add_light("AREA", (2.0, -2.0, 3.2), energy=140.0, shape="SQUARE", size=1.5)
     build.set_world(bpy.context.scene, (0.5, 0.6, 0.8), strength=0.4)
     return camera
@@ -150,7 +150,7 @@ def metal_rough() -> bpy.types.Object:
 
 def textured() -> bpy.types.Object:
     """Base colour in 8-bit sRGB, roughness and metallic maps, all through a Mapping node."""
-    camera = _stage()
+    camera = stage()
     random = np.random.default_rng(7)
     blocks = np.kron(random.uniform(0.05, 0.8, (16, 32, 3)), np.ones((4, 4, 1)))
     rough = np.kron(random.uniform(0.2, 0.9, (8, 16, 1)), np.ones((8, 8, 1)))
@@ -161,8 +161,8 @@ def textured() -> bpy.types.Object:
         "metallic": build.add_image("Metallic", metal, "Non-Color"),
     }
     mapping = {"Location": (0.1, 0.25, 0.0), "Rotation": (0.0, 0.0, 0.3), "Scale": (1.5, 0.8, 1.0)}
-    _dress("Ball", maps=maps, mapping=mapping)
-    _dress("Plane", maps={"base_color": maps["base_color"]}, extension="MIRROR", mapping={"Scale": (2.0, 1.0, 1.0)})
+    dress("Ball", maps=maps, mapping=mapping)
+    dress("Plane", maps={"base_color": maps["base_color"]}, extension="MIRROR", mapping={"Scale": (2.0, 1.0, 1.0)})
     build.add_light("POINT", (1.8, -2.0, 3.6), energy=420.0, shadow_soft_size=0.1)
     build.set_world(bpy.context.scene, strength=0.15)
     return camera
@@ -176,17 +176,17 @@ def normal_pixels(size: int = 128, waves: int = 12, slope: float = 0.9) -> np.nd
 
 
 def normal_mapped() -> bpy.types.Object:
-    camera = _stage()
+    camera = stage()
     image = build.add_image("Normal", normal_pixels(), "Non-Color")
-    _dress("Ball", normal=image, normal_strength=0.8, base_color=(0.6, 0.3, 0.1), roughness=0.35)
-    _dress("Plane", normal=image, normal_strength=0.5, mapping={"Scale": (3.0, 3.0, 1.0)})
+    dress("Ball", normal=image, normal_strength=0.8, base_color=(0.6, 0.3, 0.1), roughness=0.35)
+    dress("Plane", normal=image, normal_strength=0.5, mapping={"Scale": (3.0, 3.0, 1.0)})
     build.add_light("POINT", (1.8, -2.0, 3.6), energy=450.0, shadow_soft_size=0.1)
     return camera
 
 
 def materials_and_instances() -> bpy.types.Object:
     """One mesh with three materials, an object that shares a mesh, and an instanced collection."""
-    camera = _stage(base_color=(0.2, 0.3, 0.6))
+    camera = stage(base_color=(0.2, 0.3, 0.6))
     bands = [
         build.add_material("Lower", base_color=(0.7, 0.6, 0.2), metallic=1.0, roughness=0.4),
         build.add_material("Middle", base_color=(0.1, 0.5, 0.4), roughness=0.3),
@@ -211,7 +211,7 @@ def materials_and_instances() -> bpy.types.Object:
 
 
 def shifted_portrait() -> bpy.types.Object:
-    camera = _stage()
+    camera = stage()
     camera.data.shift_x, camera.data.shift_y, camera.data.lens = 0.12, -0.18, 42.0
     build.add_light("POINT", (1.8, -2.0, 3.6), energy=420.0, shadow_soft_size=0.1)
     build.set_world(bpy.context.scene, strength=0.1)
@@ -219,7 +219,7 @@ def shifted_portrait() -> bpy.types.Object:
 
 
 def orthographic() -> bpy.types.Object:
-    camera = _stage()
+    camera = stage()
     camera.data.type, camera.data.ortho_scale, camera.data.sensor_fit = "ORTHO", 4.2, "VERTICAL"
     build.add_light("AREA", (2.0, -2.0, 3.2), energy=200.0, shape="DISK", size=0.8)
     return camera
@@ -249,7 +249,7 @@ GRAINS: list[dict[str, Any]] = [
 
 def _layered(looks: list[dict[str, Any]], light: str) -> bpy.types.Object:
     """Three balls under one kind of light."""
-    camera = _stage()
+    camera = stage()
     bpy.data.objects.remove(bpy.data.objects["Ball"])
     for number, look in enumerate(looks):
         material = build.add_material(f"Ball {number}", **look)
@@ -269,7 +269,7 @@ def _layered(looks: list[dict[str, Any]], light: str) -> bpy.types.Object:
     return camera
 
 
-def _layered_cases(name: str, looks: list[dict[str, Any]]) -> dict[str, Case]:
+def layered_cases(name: str, looks: list[dict[str, Any]]) -> dict[str, Case]:
     """A case for each kind of light."""
     cases = {
         f"{name}_{light.lower()}": Case(partial(_layered, looks, light), LAYERS_EXACT, samples=samples)
@@ -281,7 +281,7 @@ def _layered_cases(name: str, looks: list[dict[str, Any]]) -> dict[str, Case]:
 
 
 LAYERED: dict[str, Case] = (
-    _layered_cases("coat", COATS) | _layered_cases("sheen", SHEENS) | _layered_cases("grain", GRAINS)
+    layered_cases("coat", COATS) | layered_cases("sheen", SHEENS) | layered_cases("grain", GRAINS)
 )
 """Coat, sheen and anisotropy, compared without indirect light on small pictures."""
 
@@ -309,8 +309,8 @@ DIRECT: dict[str, Case] = {
 
 def _on_table(**ball: Any) -> bpy.types.Object:
     """A ball on a mid-grey (18 %) table under a key light and a dim world."""
-    camera = _stage(**ball)
-    _dress("Plane", base_color=(0.18, 0.18, 0.18), roughness=0.6)
+    camera = stage(**ball)
+    dress("Plane", base_color=(0.18, 0.18, 0.18), roughness=0.6)
     build.add_light("AREA", (2.0, -2.0, 3.2), energy=280.0, shape="SQUARE", size=1.2)
     build.set_world(bpy.context.scene, strength=0.3)
     return camera

@@ -16,6 +16,9 @@ import numpy as np
 from .build import encode_srgb
 from .catalogue import DIRECT, FULL, LAYERED, Case
 from .catalogue_alpha import ALPHA
+from .catalogue_light import INTERREFLECTION, LIGHTS
+from .catalogue_scene import TESTED
+from .catalogue_surface import BENT, SURFACE
 from .cycles import render_cycles
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "forward"
@@ -65,11 +68,11 @@ def load_reference(name: str) -> np.ndarray:
 def main(names: list[str]) -> None:
     """Render and store the named pictures, all by default."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for cases, direct_only, size in (
-        (DIRECT, True, SIZE),
-        (LAYERED | ALPHA, True, SMALL),
-        (FULL, False, SIZE),
-    ):
+    sets = (
+        (DIRECT, True, SIZE), (LAYERED | ALPHA | SURFACE | BENT | TESTED, True, SMALL), (FULL, False, SIZE),
+        (LIGHTS, True, SMALL), (INTERREFLECTION, False, SMALL),
+    )  # fmt: skip
+    for cases, direct_only, size in sets:
         for name, case in cases.items():
             if names and name not in names:
                 continue

@@ -193,10 +193,14 @@ def _draws(count: int) -> list[dict[str, object]]:
     return looks
 
 
-def _plane(look: dict[str, object], normal: Callable[[], bpy.types.Image] | None = None) -> bpy.types.Object:
+def _plane(
+    look: dict[str, object],
+    normal: Callable[[], bpy.types.Image] | None = None,
+    maps: Callable[[], dict[str, bpy.types.Image]] = dict,
+) -> bpy.types.Object:
     scene = build.new_scene()
-    maps = {} if normal is None else {"normal": normal()}
-    build.add_plane("Plane", build.add_material("Plane", **look, **maps), size=40.0)
+    bent = None if normal is None else normal()
+    build.add_plane("Plane", build.add_material("Plane", **look, normal=bent, maps=maps()), size=40.0)
     build.add_light("POINT", (0.7, 0.4, 1.3), energy=100.0, color=(1.0, 0.8, 0.6), shadow_soft_size=0.0)
     scene.cycles.pixel_filter_type, scene.cycles.filter_width = "BLACKMAN_HARRIS", 0.01
     return build.add_camera("Camera", (0.3, -1.6, 1.2), (0.2, 0.3, 0.0), lens=22.0)
@@ -221,13 +225,53 @@ def test_layers_on_a_normal_map(coat: float, tmp_path: Path) -> None:
     """The coat is smooth, the sheen bent as far as there is no coat."""
     look = {"base_color": (0.5, 0.2, 0.1), "roughness": 0.6, "sheen_weight": 0.8, "sheen_roughness": 0.6}
     look |= {"coat_weight": coat, "coat_roughness": 0.3}
+    assert _error(_plane(look, lambda: _flat((0.25, 0.15, 1.0), "Bent")), tmp_path) < 0.01
 
-    def bent() -> bpy.types.Image:
-        direction = unit(np.array([0.25, 0.15, 1.0]))
-        values = np.broadcast_to(0.5 + 0.5 * direction, (4, 4, 3))
-        return build.add_image("Bent", values, "Non-Color", is_float=True)
 
-    assert _error(_plane(look, bent), tmp_path) < 0.01
+def _flat(direction: tuple[float, float, float], name: str) -> bpy.types.Image:
+    values = np.broadcast_to(0.5 + 0.5 * unit(np.array(direction)), (4, 4, 3))
+    return build.add_image(name, values, "Non-Color", is_float=True)
+
+
+@pytest.mark.parametrize("strength", [1.0, 3.0])
+def test_a_coat_with_a_normal_map_of_its_own(strength: float, tmp_path: Path) -> None:
+    """Base and coat are bent to different sides, the sheen to one between; at some pixels mirrored rays dive."""
+    look = {"base_color": (0.5, 0.2, 0.1), "roughness": 0.4, "sheen_weight": 0.7, "sheen_roughness": 0.4}
+    look |= {"coat_weight": 0.6, "coat_roughness": 0.35, "coat_tint": (0.9, 0.6, 0.4)}
+    camera = _plane(look, lambda: _flat((0.25, 0.15, 1.0), "Base"))
+    tree = bpy.data.materials["Plane"].node_tree
+    node = tree.nodes.new("ShaderNodeNormalMap")
+    node.inputs["Strength"].default_value = strength
+    image = tree.nodes.new("ShaderNodeTexImage")
+    image.image = _flat((-0.2, 0.3, 1.0), "Coat")
+    tree.links.new(image.outputs["Color"], node.inputs["Color"])
+    tree.links.new(node.outputs["Normal"], tree.nodes["Principled BSDF"].inputs["Coat Normal"])
+    assert _error(camera, tmp_path) < 0.01
+
+
+def test_layers_from_textures(tmp_path: Path) -> None:
+    """Every socket of coat and sheen differs from place to place."""
+    rng = np.random.default_rng(8)
+    names = {
+        "coat_weight": 1,
+        "coat_roughness": 1,
+        "coat_tint": 3,
+        "sheen_weight": 1,
+        "sheen_roughness": 1,
+        "sheen_tint": 3,
+    }
+    look: dict[str, object] = {"base_color": (0.4, 0.2, 0.1), "roughness": 0.5}
+
+    def maps() -> dict[str, bpy.types.Image]:
+        made = {
+            name: build.add_image(name, rng.uniform(0.2, 0.9, (64, 64, size)), "Non-Color", is_float=True)
+            for name, size in names.items()
+        }
+        values = rng.uniform(1.2, 2.0, (64, 64, 1))
+        return made | {"coat_ior": build.add_image("coat_ior", values, "Non-Color", is_float=True)}
+
+    camera = _plane(look, maps=maps)
+    assert _error(camera, tmp_path) < 0.01
 
 
 def test_emission_shines_through_coat_and_sheen(tmp_path: Path) -> None:
@@ -241,4 +285,4 @@ def test_scenes_without_layers_have_none() -> None:
     camera = _plane({"coat_roughness": 0.5, "sheen_roughness": 0.3})
     renderer = Renderer(read_scene(bpy.context.scene), "cpu")
     assert camera is not None
-    assert all(material.coat_weight == 0.0 for material in renderer.bank.materials)
+    assert all(material.coat_weight.value == 0.0 for material in renderer.bank.materials)
