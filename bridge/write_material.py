@@ -37,6 +37,8 @@ _MIXABLE = {
     "ShaderNodeBsdfDiffuse",
     "ShaderNodeBsdfGlossy",
     "ShaderNodeBsdfAnisotropic",
+    "ShaderNodeBsdfMetallic",
+    "ShaderNodeBsdfGlass",
     "ShaderNodeEmission",
 }
 _NODE_WIDTH = 320
