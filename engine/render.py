@@ -308,7 +308,7 @@ def render_with(
     """The image [H, W, 4] of a prepared renderer, see `render`."""
     grid = max(1, min(4, int(samples**0.5)))
     each = max(1, round(samples / grid**2))
-    counts = SampleCounts(each, each, each, 0 if direct_only else 1, emitter=each)
+    counts = SampleCounts(each, each, each, 0 if direct_only else SampleCounts.bounces, emitter=each)
     margin = filter_reach(film)
     weights = filter_weights(film, grid, 0.0).to(renderer.device)
     world = renderer.world(environment_fixed=True)

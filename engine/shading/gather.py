@@ -46,7 +46,8 @@ class SampleCounts:
     light: int = 4
     environment: int = 4
     bsdf: int = 8
-    bounces: int = 1  # 0: direct light only
+    # 0: direct light only. The cache is too coarse for metal in narrow places: what it tells is asked for late.
+    bounces: int = 3
     clamp: float = 20.0  # largest radiance that an indirect sample may carry
     emitter: int = 4
 
