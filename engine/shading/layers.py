@@ -24,8 +24,7 @@ from .shade import (
     incident_light,
     lit_side,
     scatter_gradient,
-    shade_gradients,
-    shade_inputs,
+    shade_pass,
 )
 
 # Columns of a layer row: below 0-2, coat 3, alpha² 4, ior 5, sheen 6-8, a 9, b 10, mix 11; where any coat has a normal
@@ -309,21 +308,6 @@ def _shade_layers_backward_kernel(
     grad_normal[i] = g_normal
 
 
-class _ShadeLayers(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, layers, normal, light_color, environment, frames, samples):
-        out = torch.empty((len(layers), 3), dtype=torch.float32, device=layers.device)
-        inputs = shade_inputs(layers, normal, light_color, environment, frames, samples)
-        launch(_shade_layers_kernel, len(layers), [*inputs, wp.from_torch(out, dtype=wp.vec3)], str(layers.device))
-        ctx.save_for_backward(layers, normal, light_color, environment)
-        ctx.extra = frames, samples
-        return out
-
-    @staticmethod
-    def backward(ctx, grad_out):
-        return (*shade_gradients(_shade_layers_backward_kernel, ctx, grad_out), None, None)
-
-
 def shade_layers(
     layers: torch.Tensor,
     normal: torch.Tensor,
@@ -334,6 +318,5 @@ def shade_layers(
 ) -> torch.Tensor:
     """Radiance [P, 3] that the layers' own lobes reflect; arguments and gradients as in shade.shade, `layers`
     (layer_rows) in place of the lobes."""
-    return _ShadeLayers.apply(
-        layers.contiguous(), normal.contiguous(), light_color.contiguous(), environment.contiguous(), frames, samples
-    )
+    kernels = _shade_layers_kernel, _shade_layers_backward_kernel
+    return shade_pass(kernels, layers, normal, light_color, environment, frames, samples)

@@ -18,7 +18,6 @@ import math
 import torch
 import warp as wp
 
-from ..ops.launch import launch
 from .bsdf import PI
 from .samples import SampleArrays, Samples
 from .shade import (
@@ -30,8 +29,7 @@ from .shade import (
     incident_light,
     lit_side,
     scatter_gradient,
-    shade_gradients,
-    shade_inputs,
+    shade_pass,
     shadowing_slope,
 )
 
@@ -175,21 +173,6 @@ def _shade_rough_backward_kernel(
     grad_normal[i] = g_normal + by_bump_normal(frame.normal, frame.smooth, frame.bump) * g_bump
 
 
-class _ShadeRough(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, rows, normal, light_color, environment, frames, samples):
-        out = torch.empty((len(rows), 3), dtype=torch.float32, device=rows.device)
-        inputs = shade_inputs(rows, normal, light_color, environment, frames, samples)
-        launch(_shade_rough_kernel, len(rows), [*inputs, wp.from_torch(out, dtype=wp.vec3)], str(rows.device))
-        ctx.save_for_backward(rows, normal, light_color, environment)
-        ctx.extra = frames, samples
-        return out
-
-    @staticmethod
-    def backward(ctx, grad_out):
-        return (*shade_gradients(_shade_rough_backward_kernel, ctx, grad_out), None, None)
-
-
 def shade_rough(
     rows: torch.Tensor,
     normal: torch.Tensor,
@@ -200,9 +183,8 @@ def shade_rough(
 ) -> torch.Tensor:
     """Radiance [P, 3] that rough diffuse surfaces reflect; arguments and gradients as in shade.shade, `rows` [P,
     ROUGH_WIDTH] in place of the lobes."""
-    return _ShadeRough.apply(
-        rows.contiguous(), normal.contiguous(), light_color.contiguous(), environment.contiguous(), frames, samples
-    )
+    kernels = _shade_rough_kernel, _shade_rough_backward_kernel
+    return shade_pass(kernels, rows, normal, light_color, environment, frames, samples)
 
 
 def rough_rows(

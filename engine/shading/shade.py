@@ -306,19 +306,27 @@ class PixelFrames:
         return pixels
 
 
-class _Shade(torch.autograd.Function):
+class _ShadePass(torch.autograd.Function):
+    """Rows of lobes and their stored light samples -> radiance, by a pair of kernels, forward and backward."""
+
     @staticmethod
-    def forward(ctx, lobes, normal, light_color, environment, frames, samples):
-        out = torch.empty((len(lobes), 3), dtype=torch.float32, device=lobes.device)
-        inputs = shade_inputs(lobes, normal, light_color, environment, frames, samples)
-        launch(_shade_kernel, len(lobes), [*inputs, wp.from_torch(out, dtype=wp.vec3)], str(lobes.device))
-        ctx.save_for_backward(lobes, normal, light_color, environment)
-        ctx.extra = frames, samples
+    def forward(ctx, rows, normal, light_color, environment, frames, samples, kernels):
+        out = torch.empty((len(rows), 3), dtype=torch.float32, device=rows.device)
+        inputs = shade_inputs(rows, normal, light_color, environment, frames, samples)
+        launch(kernels[0], len(rows), [*inputs, wp.from_torch(out, dtype=wp.vec3)], str(rows.device))
+        ctx.save_for_backward(rows, normal, light_color, environment)
+        ctx.extra, ctx.backward_kernel = (frames, samples), kernels[1]
         return out
 
     @staticmethod
     def backward(ctx, grad_out):
-        return (*shade_gradients(_shade_backward_kernel, ctx, grad_out), None, None)
+        return (*shade_gradients(ctx.backward_kernel, ctx, grad_out), None, None, None)
+
+
+def shade_pass(kernels, rows, normal, light_color, environment, frames, samples):
+    """Radiance [P, 3] by a pair of kernels over `rows`; otherwise as `shade`, in arguments and gradients."""
+    tensors = (tensor.contiguous() for tensor in (rows, normal, light_color, environment))
+    return _ShadePass.apply(*tensors, frames, samples, kernels)
 
 
 def shade_gradients(kernel, ctx, grad_out):
@@ -377,6 +385,5 @@ def shade(
     each light (at least one row), `environment` [H, W, 3] radiance image.
     Differentiable with respect to the first four.
     """
-    return _Shade.apply(
-        lobes.contiguous(), normal.contiguous(), light_color.contiguous(), environment.contiguous(), frames, samples
-    )
+    kernels = _shade_kernel, _shade_backward_kernel
+    return shade_pass(kernels, lobes, normal, light_color, environment, frames, samples)
