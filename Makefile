@@ -18,16 +18,20 @@ VENV := .venv/.installed
 # What changes between the Blender versions: the bridge and the add-on.
 VERSIONED_TESTS := tests/bridge tests/addon
 
-.PHONY: demo test test-main $(BPY_VERSIONS:%=test-bpy-%) bench extension lint lock clean
+.PHONY: demo test test-engine test-rest $(BPY_VERSIONS:%=test-bpy-%) bench extension lint lock clean
 
 demo: $(VENV)
 	$(PY) -m examples.demo
 
-test: test-main
-	$(MAKE) -j2 --output-sync=target $(BPY_VERSIONS:%=test-bpy-%)
+# Two at a time: half of a test's time is not spent in kernels that use all cores.
+test: $(VENV)
+	$(MAKE) -j2 --output-sync=target test-engine test-rest $(BPY_VERSIONS:%=test-bpy-%)
 
-test-main: $(VENV)
-	$(PY) -m pytest $(PYTEST_ARGS)
+test-engine: $(VENV)
+	$(PY) -m pytest tests/engine $(PYTEST_ARGS)
+
+test-rest: $(VENV)
+	$(PY) -m pytest tests --ignore tests/engine $(PYTEST_ARGS)
 
 # Another bpy first on the path; everything else comes from .venv. What starts the engine is the same with every Blender.
 $(BPY_VERSIONS:%=test-bpy-%): test-bpy-%: .bpy/%/.installed

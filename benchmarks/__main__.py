@@ -22,7 +22,7 @@ from .figures import OUTPUT, ROOT, Figure
 
 NAMES = (
     "view_accuracy", "ops", "visibility", "scaling", "iteration", "features", "forward", "direct", "tabletop",
-    "random_materials", "gradients", "cycles_loop", "six_photos", "cameras", "gold_cape",
+    "random_materials", "gradients", "cycles_loop", "six_photos", "cameras", "chessboard", "gold_cape",
 )  # fmt: skip
 PAGE = ROOT / "docs" / "benchmarks.md"
 STORE = OUTPUT / "figures.json"

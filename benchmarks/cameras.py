@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Cameras and lenses found from photos: a known scene from near and far starts, an outline alone, real photos of a
-chessboard, and whether the standard deviations that are reported are true.
-
-The chessboard photos are not part of Likeness: set LIKENESS_DATA to the folder that holds chessboard (OpenCV's
-left01.jpg … and reference.json). ``python -m benchmarks cameras:near``, ``:far``, ``:outline``, ``:chessboard``,
+"""Cameras and lenses found from photos by Cycles: a known scene from near and far starts, an outline alone, and whether
+the standard deviations that are reported are true. ``python -m benchmarks cameras:near``, ``:far``, ``:outline``,
 ``:deviations``
 """
 
 from __future__ import annotations
 
-import pickle
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -50,20 +46,19 @@ FAR_TRIALS, DEVIATION_TRIALS = 20, 50
 def still_life() -> tuple[Scene, Path, Path]:
     """The scene as the engine sees it, its photo by Cycles, and the mask of the pot (Cycles' alpha)."""
     folder = CACHE / "cameras"
-    photo, mask, stored = folder / "photo.png", folder / "mask.png", folder / "scene.pickle"
-    if not (photo.exists() and mask.exists() and stored.exists()):
-        bpy_scene = build_still_life(true_maps(512))
-        camera = bpy.data.objects[CAMERA]
+    photo, mask = folder / "photo.png", folder / "mask.png"
+    bpy_scene = build_still_life(true_maps(512))
+    scene, camera = read_scene(bpy_scene), bpy.data.objects[CAMERA]
+    if not (photo.exists() and mask.exists()):
         reference_settings(bpy_scene, WIDTH, HEIGHT, SAMPLES, False)
         render_photo(bpy_scene, camera, photo)
-        stored.write_bytes(pickle.dumps(read_scene(bpy_scene)))
         for obj in bpy_scene.objects:
             obj.is_holdout = obj.type == "MESH" and obj.name != POT
         bpy_scene.render.film_transparent = True
         size = {"width": WIDTH, "height": HEIGHT, "samples": 64, "direct_only": True}
         alpha = render_cycles(bpy_scene, camera, folder / "mask.exr", **size)[::-1, :, 3]
         Image.fromarray((alpha.clip(0, 1) * 255 + 0.5).astype(np.uint8)).save(mask)
-    return pickle.loads(stored.read_bytes()), photo, mask
+    return scene, photo, mask
 
 
 def disturbed(camera: Camera, seed: int, degrees: float, distance: float, lens: float = 0.0) -> Camera:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's pictures against those of Cycles, 256²: direct light in every scene of the catalogue, and one bounce
-against full light transport. References are rendered once into .cache/benchmarks/forward."""
+"""The engine's pictures against those of Cycles, 256²: direct light in every scene of the catalogue, and all
+light against full light transport. References are rendered once into .cache/benchmarks/forward."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def measure(names: list[str] | None = None) -> list[Figure]:
             start = time.perf_counter()
             found = render(scene, camera.name, width, height, samples=LIGHT_SAMPLES, direct_only=direct_only)
             seconds = time.perf_counter() - start
-            kind = "direct" if direct_only else "one bounce against full"
+            kind = "direct" if direct_only else "against full light transport"
             what = f"{name}, {kind} ({seconds:.1f} s)"
             figures += show([at_least(what, psnr(found[..., :3], expected), case.floor, "dB")])
             if not direct_only:

@@ -36,10 +36,14 @@ def _write(name: str, both: Compared) -> None:
     Image.fromarray(pixels).save(FOLDER / f"{name}.jpg", quality=QUALITY, subsampling=0, optimize=True)
 
 
+def _noise(decibels: float) -> str:
+    return f"{decibels:.0f} dB" if decibels > 0 else "(a test's reference)"
+
+
 def _section(title: str, about: str, entries: dict[str, dict[str, float]]) -> list[str]:
     rows = [
         f"| {name.replace('_', ' ')} | ![{name}](images/gallery/{name}.jpg) | "
-        f"{entry['decibels']:.1f} dB | {entry['wanted']:.0f} dB | {entry['noise']:.0f} dB |"
+        f"{entry['decibels']:.1f} dB | {entry['wanted']:.0f} dB | {_noise(entry['noise'])} |"
         for name, entry in entries.items()
     ]
     head = [

@@ -8,7 +8,7 @@ are interpolated to finer texels first.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -39,6 +39,21 @@ class DerivedTextures:
         Raises :class:`NotUnderstoodError` where a node or the coordinates of a texture are not known, or textures of
         one chain lie differently.
         """
+        found, value = self.textures_of(source, size)
+        if not found:
+            return Socket(value.reshape(size))
+        common = self._common(list(found.values()))
+        if common is None:
+            raise NotUnderstoodError(source)
+        height, width = self._size(list(found.values()))
+        result = Evaluator(lambda asked: self.texels(found[asked], height, width)).value(source, size)
+        return self._socket(result, common, list(found.values()), name)
+
+    def textures_of(self, source: Source, size: int) -> tuple[dict[Source, Texture], np.ndarray]:
+        """The Image Texture nodes of a chain, and what it would give were they all black.
+
+        Raises :class:`NotUnderstoodError` where a node or the coordinates of a texture are not known.
+        """
         found: dict[Source, Texture] = {}
 
         def note(texture_source: Source) -> np.ndarray:
@@ -52,14 +67,11 @@ class DerivedTextures:
             return _NO_TEXTURE
 
         value = Evaluator(note).value(source, size)
-        if not found:
-            return Socket(value.reshape(size))
-        common = self._common(list(found.values()))
-        if common is None:
-            raise NotUnderstoodError(source)
-        height, width = self._size(list(found.values()))
-        result = Evaluator(lambda asked: self._texels(found[asked], height, width)).value(source, size)
-        return self._socket(result, common, list(found.values()), name)
+        return found, value
+
+    def lie_alike(self, textures: Iterable[Texture]) -> bool:
+        """Whether textures can be computed with texel by texel."""
+        return self._common(list(textures)) is not None
 
     def combine(
         self, sockets: list[Socket], function: Callable[..., np.ndarray], name: str, sizes: list[int]
@@ -87,7 +99,7 @@ class DerivedTextures:
     def _values(self, socket: Socket, size: int, height: int, width: int) -> np.ndarray:
         if socket.texture is None:
             return _spread(socket.value.reshape(1, 1, -1), size)
-        texels = self._texels(socket.texture, height, width)
+        texels = self.texels(socket.texture, height, width)
         channel = socket.texture.channel
         return _spread(texels[..., :3] if channel is None else texels[..., channel : channel + 1], size)
 
@@ -109,7 +121,8 @@ class DerivedTextures:
         finer = max(1, min(_FINER, _FINE // max(height, width))) if interpolated else 1
         return height * finer, width * finer
 
-    def _texels(self, texture: Texture, height: int, width: int) -> np.ndarray:
+    def texels(self, texture: Texture, height: int, width: int) -> np.ndarray:
+        """Decoded RGBA [height, width, 4] of a texture's image."""
         image = self.images.images[texture.image]
         pixels = resampled(image.pixels, height, width, texture)
         if image.encoding == "sRGB":

@@ -102,6 +102,7 @@ def _displace(mesh: Mesh, placed: Placed, found: list[Displacement | None], imag
     if mesh.active_uv is not None:
         corners, uv = mesh.positions[mesh.triangles], mesh.uv_maps[mesh.active_uv]
         mesh.corner_tangents = corner_tangents(corners, mesh.corner_normals, uv)
+        mesh.map_normals = mesh.map_frame = None
 
 
 def _corner_normals(mesh: Mesh, smooth: np.ndarray) -> np.ndarray:

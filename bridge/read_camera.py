@@ -26,10 +26,13 @@ def read_cameras(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, notes: 
     for obj, key in camera_keys(scene).items():
         data = obj.data
         if data.type not in {"PERSP", "ORTHO"}:
-            notes.ignored(obj, f"{data.type.title()} cameras are not supported; it cannot take a photo")
+            kind = {"PANO": "panoramic"}.get(data.type, data.type.lower())
+            notes.ignored(
+                obj, f"a {kind} camera cannot take a photo. Set its lens to Perspective or Orthographic to use it"
+            )
             continue
         if data.dof.use_dof:
-            notes.ignored(data, "depth of field is left out; everything is sharp")
+            notes.approximated(data, "depth of field is left out: it is a pinhole, everything is sharp")
         cameras[key] = Camera(
             name=key,
             matrix=_matrix_without_scale(obj, depsgraph),

@@ -39,13 +39,20 @@ def read_layers(shader: Source, inputs: InputReader, notes: Notes, owner: str) -
     return fields
 
 
-def read_grain(shader: Source, inputs: InputReader, notes: Notes, owner: str) -> dict[str, Any]:
-    """Fields of anisotropy, if there is any."""
-    if not shader.has_input("Anisotropic") or constant(shader.input("Anisotropic")) == (0.0,):
+def read_grain(
+    shader: Source,
+    inputs: InputReader,
+    notes: Notes,
+    owner: str,
+    amount: str = "Anisotropic",
+    rotation: str = "Anisotropic Rotation",
+) -> dict[str, Any]:
+    """Fields of anisotropy, if there is any; ``amount`` and ``rotation`` name its inputs."""
+    if not shader.has_input(amount) or constant(shader.input(amount)) == (0.0,):
         return {}
     fields: dict[str, Any] = {
-        "anisotropic": float(inputs.mean(shader, "Anisotropic", 1)[0]),
-        "anisotropic_rotation": float(inputs.mean(shader, "Anisotropic Rotation", 1)[0]),
+        "anisotropic": float(inputs.mean(shader, amount, 1)[0]),
+        "anisotropic_rotation": float(inputs.mean(shader, rotation, 1)[0]),
     }
     source = shader.input("Tangent")
     if source.node is None:

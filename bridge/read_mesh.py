@@ -21,8 +21,10 @@ from . import versions
 from .displacement import Placed
 from .notes import Notes, label
 from .read_material import MaterialReader
+from .read_visibility import read_visibility
 from .tangents import corner_tangents
 
+_EVEN = 1e-4  # relative differences of scale that are rounding
 _FARTHEST = 1e15  # metres; products of larger coordinates overflow
 _AS_MESH = {"CURVE", "SURFACE", "FONT", "META"}  # come again as MESH instances where they have a surface
 _WITHOUT_SURFACE = {"EMPTY", "ARMATURE", "LATTICE", "CAMERA", "LIGHT", "SPEAKER"}
@@ -53,6 +55,7 @@ class _Instance:
     users_key: int
     grains: list[str]  # of each material, see _grain_kind
     generated: np.ndarray | None  # [V, 3], where there is any grain
+    visibility: dict[str, bool]  # see read_visibility
 
 
 def read_meshes(depsgraph: bpy.types.Depsgraph, materials: MaterialReader, notes: Notes) -> list[Mesh]:
@@ -90,8 +93,11 @@ def read_meshes(depsgraph: bpy.types.Depsgraph, materials: MaterialReader, notes
         _check_tangents(original, local, [materials.materials[name] for name in names], notes)
         grains = [_grain_kind(materials.materials[name]) for name in names]
         generated = _generated(obj.data) if any(grains) else None
+        material_index = material_index.astype(np.int32)
+        instancer = item.parent.original if item.is_instance else None
+        visibility = read_visibility(original, instancer, depsgraph, notes)
         instances.append(
-            _Instance(name, original, matrix, local, names, material_index.astype(np.int32), key, grains, generated)
+            _Instance(name, original, matrix, local, names, material_index, key, grains, generated, visibility)
         )
     for instance in instances:
         linear = instance.matrix[:3, :3]
@@ -158,18 +164,8 @@ def _is_probe(obj: bpy.types.Object) -> bool:
 
 def _check_object(obj: bpy.types.Object, notes: Notes) -> None:
     """Object settings that change a Cycles render and that the engine does not know."""
-    if obj.is_holdout:
-        notes.approximated(obj, "holdout is not supported; rendered as an ordinary surface")
-    if obj.is_shadow_catcher:
-        notes.approximated(obj, "shadow catcher is not supported; rendered as an ordinary surface")
-    for visible, rays in (
-        ("visible_camera", "camera"),
-        ("visible_diffuse", "diffuse"),
-        ("visible_glossy", "glossy"),
-        ("visible_shadow", "shadow"),
-    ):
-        if not getattr(obj, visible):
-            notes.approximated(obj, f"is invisible to {rays} rays; rendered as visible to all")
+    if versions.terminator_shading_offset(obj) > 0.0:
+        notes.approximated(obj, "Shadow Terminator Shading Offset is treated as 0; the Geometry Offset counts")
     for modifier in obj.modifiers:
         if modifier.type == "SUBSURF" and modifier.show_render and versions.uses_adaptive_subdivision(obj, modifier):
             notes.approximated(
@@ -266,7 +262,7 @@ def _to_world(instance: _Instance, shared: bool) -> Mesh:
 
     Shared meshes keep the length that the transform gives their normals (1 on average), because Cycles interpolates
     them in object space; it matters with non-uniform scale only. Tangents keep their length relative to the normal
-    for the same reason.
+    for the same reason. Normal maps are always applied in object space: see Mesh.map_normals.
     """
     local, matrix = instance.local, instance.matrix
     linear = matrix[:3, :3]
@@ -275,16 +271,17 @@ def _to_world(instance: _Instance, shared: bool) -> Mesh:
     positions = (local.positions @ linear.T + matrix[:3, 3]).astype(np.float32)
     triangles = local.triangles
     uv_maps, tangents = local.uv_maps, local.tangents
-    normals = local.normals @ normal_matrix.T
+    unscaled = normals = local.normals @ normal_matrix.T
     lengths = np.linalg.norm(normals, axis=-1, keepdims=True)
     scale = np.maximum(lengths.mean() if shared else lengths, 1e-30)
     normals = normals / scale
-    bitangents = None
+    map_normals = map_frame = None
     if tangents is not None:
+        if _stretch(matrix) > 1 + _EVEN:
+            scale = np.float64(lengths.mean())
+            map_normals = unscaled / scale
+            map_frame = (scale / abs(np.linalg.det(normal_matrix)) * normal_matrix @ normal_matrix.T).astype(np.float32)
         directions = tangents[..., :3] @ normal_matrix.T / scale
-        if _stretch(matrix) > 1.001:
-            across = tangents[..., 3:] * np.cross(local.normals, tangents[..., :3])
-            bitangents = (across @ normal_matrix.T / scale).astype(np.float32)
         sign = tangents[..., 3:] * np.sign(determinant)
         tangents = np.concatenate([directions, sign], axis=-1).astype(np.float32)
     grain = _grain(instance, normal_matrix)
@@ -292,9 +289,9 @@ def _to_world(instance: _Instance, shared: bool) -> Mesh:
         order = [0, 2, 1]
         grain = None if grain is None else grain[:, order]
         triangles, normals = triangles[:, order], normals[:, order]
+        map_normals = None if map_normals is None else map_normals[:, order]
         uv_maps = {name: uv[:, order] for name, uv in uv_maps.items()}
         tangents = None if tangents is None else tangents[:, order]
-        bitangents = None if bitangents is None else bitangents[:, order]
     return Mesh(
         name=instance.name,
         positions=positions,
@@ -305,8 +302,10 @@ def _to_world(instance: _Instance, shared: bool) -> Mesh:
         material_names=instance.material_names,
         material_index=instance.material_index,
         corner_tangents=tangents,
-        corner_bitangents=bitangents,
+        map_normals=None if map_normals is None else np.ascontiguousarray(map_normals, np.float32),
+        map_frame=map_frame,
         grain=grain,
         object_name=instance.original.name_full,
         terminator_offset=versions.terminator_offset(instance.original),
+        **instance.visibility,
     )

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shader nodes -> one Principled BSDF: Diffuse, Glossy, Transparent and Emission, mixed and added.
+"""Shader nodes -> one Principled BSDF: Diffuse, Glossy, Metallic, Transparent and Emission, mixed and added.
 
-Exact are Diffuse (Principled without specular), sums with emission, mixtures with Transparent, and mixtures of shaders
-that do not reflect. A mixture of others gets mixed parameters, which is named.
+Exact are Diffuse (Principled without specular), Metallic with F82 tint, sums with emission, mixtures with Transparent,
+and mixtures of shaders that do not reflect. A mixture of others gets mixed parameters, which is named.
 """
 
 from __future__ import annotations
@@ -33,20 +33,25 @@ SOCKETS = {
     "Emission Strength": ("emission_strength", 1),
     "Diffuse Roughness": ("diffuse_roughness", 1),
     "Alpha": ("alpha", 1),
+    "Transmission Weight": ("transmission", 1),
+    "Subsurface Weight": ("subsurface", 1),
 }
 # inputs outside the model: neutral value and what happens instead
 _UNMODELLED = {
-    "Subsurface Weight": (0.0, "treated as diffuse of the same base colour"),
-    "Transmission Weight": (0.0, "the surface is treated as opaque"),
     "Thin Film Thickness": (0.0, "the thin film is left out"),
     "Thin Wall": (0.0, "treated as a closed surface"),
 }
+GLASS = (
+    "Transmission: what the camera sees through glass is refracted; light passes it straight on, without "
+    "caustics, and reflections inside of it are left out"
+)
 _GLOSSY = {"ShaderNodeBsdfAnisotropic", "ShaderNodeBsdfGlossy"}
 _TRANSPARENT = "ShaderNodeBsdfTransparent"
 # what Schlick's curve adds at the angle of Principled's edge tint, whose cosine is 1/7
 _EDGE = (6 / 7) ** 5
 _REFLECTION = ("roughness", "ior", "specular_tint")  # fields that only matter where something reflects
-_MIXED = ("alpha", "diffuse_roughness", "base_color", "metallic", "specular_level", *_REFLECTION)
+_SHARES = ("alpha", "transmission", "subsurface", "metallic")
+_MIXED = (*_SHARES, "diffuse_roughness", "base_color", "specular_level", *_REFLECTION)
 
 
 class _ApartError(Exception):
@@ -87,8 +92,14 @@ class ShaderReader:
             return self._emission(shader, force)
         if kind in _GLOSSY:
             return self._glossy(shader, force)
+        if kind == "ShaderNodeBsdfMetallic":
+            return self._metal(shader, force)
         if kind == _TRANSPARENT:
             return self._transparent(shader)
+        if kind == "ShaderNodeBsdfGlass":
+            return self._glass(shader, force)
+        if kind == "ShaderNodeHoldout":
+            return self._holdout()
         if kind in {"ShaderNodeMixShader", "ShaderNodeAddShader"}:
             return self._compound(shader, force)
         return None
@@ -108,6 +119,13 @@ class ShaderReader:
             value = constant(shader.input(socket))
             if value is None or abs(value[0] - neutral) > 1e-6:
                 self._notes.approximated(self._owner, f"{socket} is not modelled: {instead}")
+        if not _is_zero(fields["transmission"]):
+            self._notes.approximated(self._owner, GLASS)
+        if not _is_zero(fields["subsurface"]):
+            self._notes.approximated(
+                self._owner,
+                "Subsurface Weight: treated as diffuse, as bright as on flat surfaces; light does not spread",
+            )
         result = Material(
             self._name,
             **fields,
@@ -154,12 +172,50 @@ class ShaderReader:
         )
         return result
 
+    def _metal(self, shader: Source, force: bool) -> Material | None:
+        """A Metallic BSDF with F82 tint: Principled's metal by another name."""
+        assert shader.node is not None
+        if shader.node.fresnel_type != "F82" or shader.node.distribution == "BECKMANN":
+            return None
+        if shader.has_input("Thin Film Thickness") and constant(shader.input("Thin Film Thickness")) != (0.0,):
+            self._notes.approximated(self._owner, f"{shader.described}: the thin film is left out")
+        self._notes.add("supported", self._owner, "a Metallic BSDF; it is rendered but not fitted")
+        return Material(
+            self._name,
+            base_color=self._inputs.socket(shader, "Base Color", 3, force),
+            specular_tint=self._inputs.socket(shader, "Edge Tint", 3, force),
+            roughness=self._inputs.socket(shader, "Roughness", 1, force),
+            metallic=scalar(1.0),
+            **read_grain(shader, self._inputs, self._notes, self._owner, "Anisotropy", "Rotation"),
+            normal=self._inputs.normal(shader),
+            multiscatter=shader.node.distribution == "MULTI_GGX",
+            editable=False,
+        )
+
     def _transparent(self, shader: Source) -> Material:
         """A Transparent BSDF: a surface of which nothing is seen."""
-        if constant(shader.input("Color")) not in {(1.0, 1.0, 1.0), (1.0, 1.0, 1.0, 1.0)}:
-            self._notes.approximated(self._owner, f"{shader.described} is treated as white: it does not tint")
         result = plain(self._name, (0.0, 0.0, 0.0))
         result.alpha = scalar(0.0)
+        red, green, blue = self._inputs.mean(shader, "Color", 3).tolist()
+        result.transparent_color = (red, green, blue)
+        return result
+
+    def _glass(self, shader: Source, force: bool) -> Material:
+        """A Glass BSDF: its colour counts at each surface that light crosses, half of Principled's."""
+        result = plain(self._name, (1.0, 1.0, 1.0))
+        color = self._inputs.socket(shader, "Color", 3, force)
+        result.base_color = self._combined("Glass", np.square, color)
+        result.roughness = self._inputs.socket(shader, "Roughness", 1, force)
+        result.ior = self._inputs.socket(shader, "IOR", 1, force)
+        result.specular_level, result.specular_tint, result.transmission = scalar(0.5), color, scalar(1.0)
+        result.normal = self._inputs.normal(shader)
+        self._notes.approximated(self._owner, GLASS)
+        return result
+
+    def _holdout(self) -> Material:
+        """A Holdout: a hole in the picture, black to all but the camera."""
+        result = plain(self._name, (0.0, 0.0, 0.0))
+        result.holdout = True
         return result
 
     def _compound(self, shader: Source, force: bool) -> Material | None:
@@ -173,7 +229,7 @@ class ShaderReader:
                 continue
             result = self._read(kept, force)
             if result is not None and transparent and mixes:
-                self._transparent(left_out)
+                result.transparent_color = self._transparent(left_out).transparent_color
                 factor = self._inputs.socket(shader, shader.node.inputs[0].name, 1, force)
                 result.alpha = self._combined("Alpha", share, result.alpha, factor)
             elif result is not None:

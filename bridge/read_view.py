@@ -53,7 +53,10 @@ def read_film(scene: bpy.types.Scene, notes: Notes) -> Film:
     if render.use_border:
         notes.ignored(owner, "the render region is left out; whole images are rendered")
     if render.use_motion_blur:
-        notes.ignored(owner, "motion blur is left out")
+        rolling = getattr(getattr(scene, "cycles", None), "rolling_shutter_type", "NONE") != "NONE"
+        notes.ignored(owner, "motion blur is left out" + (", and the rolling shutter with it" if rolling else ""))
+    if render.use_multiview:
+        notes.ignored(owner, "stereoscopy is left out: each camera is one eye")
     if versions.has_compositor(scene) and render.use_compositing:
         notes.ignored(owner, "the compositor is left out")
     cycles = getattr(scene, "cycles", None)
@@ -63,4 +66,5 @@ def read_film(scene: bpy.types.Scene, notes: Notes) -> Film:
         film.exposure = float(cycles.film_exposure)
         film.bounces = min(int(cycles.max_bounces), int(cycles.diffuse_bounces))
         film.transparent_bounces = int(cycles.transparent_max_bounces)
+        film.caustics = bool(cycles.caustics_refractive)
     return film

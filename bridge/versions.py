@@ -110,6 +110,13 @@ def terminator_offset(obj: bpy.types.Object) -> float:
     return float(obj.cycles.shadow_terminator_geometry_offset)
 
 
+def terminator_shading_offset(obj: bpy.types.Object) -> float:
+    """Shadow terminator shading offset: Cycles' own property of the object up to 4.2, the object's later."""
+    if hasattr(obj, "shadow_terminator_shading_offset"):
+        return float(obj.shadow_terminator_shading_offset)
+    return float(getattr(obj.cycles, "shadow_terminator_offset", 0.0))
+
+
 def write_float_exr(settings: bpy.types.ImageFormatSettings) -> None:
     """Let renders be saved as 32-bit EXR; from 5.0 on the kind of media is chosen first."""
     if hasattr(settings, "media_type"):

@@ -2,7 +2,8 @@
 """Putting fitted images into material node trees, so that an artist finds ordinary nodes.
 
 A socket that already had an Image Texture of its own keeps that node, its mapping and UV map, and gets the new
-image. A texture node that also feeds something else is left alone: a new one with the same coordinates takes over.
+image. Nodes between its texture and the socket stay where they can be turned round (:mod:`.invert_chain`). A texture
+node that also feeds something else is left alone: a new one with the same coordinates takes over.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import bpy
 
 from ..engine.errors import SceneError
+from .invert_chain import Place
 from .nodes import Source, follow, surface_output
 from .notes import Notes, label
 from .versions import use_opengl_normals, uses_nodes
@@ -35,6 +37,8 @@ _MIXABLE = {
     "ShaderNodeBsdfDiffuse",
     "ShaderNodeBsdfGlossy",
     "ShaderNodeBsdfAnisotropic",
+    "ShaderNodeBsdfMetallic",
+    "ShaderNodeBsdfGlass",
     "ShaderNodeEmission",
 }
 _NODE_WIDTH = 320
@@ -103,8 +107,27 @@ def _can_be_mixed(source: Source) -> bool:
     return any(_can_be_mixed(follow(socket, source.groups)) for socket in source.node.inputs if socket.type == "SHADER")
 
 
-def write_socket(target: MaterialTarget, socket: str, image: bpy.types.Image, notes: Notes) -> None:
-    """Let ``image`` drive a socket (one of MATERIAL_TARGETS) of a checked material."""
+def entry_of(target: MaterialTarget, socket: str) -> bpy.types.NodeSocket | None:
+    """The input that an image of a target goes to; None where it takes a new Normal Map node."""
+    entry = target.principled.inputs[SOCKETS[socket]]
+    if socket != "normal":
+        return entry
+    source = follow(entry)
+    own = _is_tangent_map(source) and not source.groups and _only_feeds(source.node, entry)
+    return source.node.inputs["Color"] if own and source.node is not None else None
+
+
+def write_socket(
+    target: MaterialTarget,
+    socket: str,
+    image: bpy.types.Image,
+    notes: Notes,
+    place: Place | None = None,
+) -> None:
+    """Let ``image`` drive a socket (one of MATERIAL_TARGETS) of a checked material.
+
+    ``place``: the node that takes the image, with what is known of the nodes between it and the socket.
+    """
     tree = target.material.node_tree
     entry = target.principled.inputs[SOCKETS[socket]]
     if socket == "normal":
@@ -116,6 +139,9 @@ def write_socket(target: MaterialTarget, socket: str, image: bpy.types.Image, no
         strength = target.principled.inputs["Emission Strength"]
         _unlink(tree, strength)
         strength.default_value = 1.0
+    if place is not None and place.node is not None:
+        place.node.image = image
+        return
     source = follow(entry)
     texture = source
     if source.node is not None and source.node.bl_idname in {"ShaderNodeSeparateColor", "ShaderNodeSeparateRGB"}:
@@ -130,8 +156,12 @@ def write_socket(target: MaterialTarget, socket: str, image: bpy.types.Image, no
         assert texture.node is not None
         _copy_sampling(tree, texture.node, node)
     elif source.node is not None:
+        if place is not None and place.sampled_as is not None:
+            _copy_sampling(tree, place.sampled_as, node)
+        why = f" ({place.why})" if place is not None and place.why else ""
         notes.approximated(
-            target.material, f"{SOCKETS[socket]}: {source.described} was replaced by an image; the node is still there"
+            target.material,
+            f"{SOCKETS[socket]}: {source.described} was replaced by an image{why}; the node is still there",
         )
     tree.links.new(node.outputs["Color"], entry)
 
@@ -192,6 +222,11 @@ def _copy_sampling(tree: bpy.types.NodeTree, old: bpy.types.Node, new: bpy.types
         tree.links.new(link.from_socket, new.inputs["Vector"])
 
 
+def _is_tangent_map(source: Source) -> bool:
+    node = source.node
+    return node is not None and node.bl_idname == "ShaderNodeNormalMap" and node.space == "TANGENT"
+
+
 def _normal_map(target: MaterialTarget, notes: Notes) -> bpy.types.Node:
     """The tangent-space Normal Map node right at the shader's Normal input; made where there is none of its own."""
     tree = target.material.node_tree
@@ -200,7 +235,7 @@ def _normal_map(target: MaterialTarget, notes: Notes) -> bpy.types.Node:
     old = source
     while old.node is not None and old.node.bl_idname == "ShaderNodeBump":
         old = old.input("Normal")
-    usable = old.node is not None and old.node.bl_idname == "ShaderNodeNormalMap" and old.node.space == "TANGENT"
+    usable = _is_tangent_map(old)
     if usable and old is source and not source.groups and _only_feeds(source.node, entry):
         assert source.node is not None
         return source.node

@@ -13,14 +13,15 @@ import bpy
 import numpy as np
 
 from ..engine.errors import SceneError
-from ..engine.result import MATERIAL_TARGETS, FitResult, PhotoResult
+from ..engine.result import MATERIAL_TARGETS, FitResult, FittedImage, PhotoResult
 from ..engine.scene import Note
 from . import session, snapshots
+from .invert_chain import Place, place_in_chain
 from .notes import Notes, label
 from .photo_list import settings
 from .write_camera import check_cameras, write_cameras
 from .write_image import image_name, made_for, mark, new_image, write_fitted_image
-from .write_material import check_material, write_socket
+from .write_material import MaterialTarget, check_material, entry_of, write_socket
 from .write_world import check_world, environment_pixels, find_light, write_light, write_world
 
 
@@ -60,7 +61,8 @@ def write_result(scene: bpy.types.Scene, result: FitResult, keep_before: bool = 
     listed = {item.name for item in settings(scene).photos}
     photos = [photo for photo in result.photos if photo.name in listed]
 
-    images, coverage, environment = _make_images(scene, result)
+    places = [_place(targets[fitted.material], fitted, result) for fitted in result.images]
+    images, coverage, environment = _make_images(scene, result, places)
     made = [*images, *([environment] if environment else []), *coverage]
     snapshots.clear(scene)
     world = result.world is not None
@@ -76,8 +78,8 @@ def write_result(scene: bpy.types.Scene, result: FitResult, keep_before: bool = 
 
     notes = Notes()
     summary = WriteSummary(images=[image.name_full for image in made], materials=list(targets))
-    for fitted_image, image in zip(result.images, images, strict=True):
-        write_socket(targets[fitted_image.material], fitted_image.socket, image, notes)
+    for fitted_image, image, place in zip(result.images, images, places, strict=True):
+        write_socket(targets[fitted_image.material], fitted_image.socket, image, notes, place)
     for light, fitted_light in lights:
         write_light(light, fitted_light)
         summary.lights.append(light.name_full)
@@ -94,16 +96,24 @@ def write_result(scene: bpy.types.Scene, result: FitResult, keep_before: bool = 
     return summary
 
 
+def _place(target: MaterialTarget, fitted: FittedImage, result: FitResult) -> Place | None:
+    """Where in the artist's nodes an image goes; None where its socket has none."""
+    entry = entry_of(target, fitted.socket)
+    return (
+        None if entry is None else place_in_chain(target.material, entry, fitted, result.coverage.get(fitted.material))
+    )
+
+
 def _make_images(
-    scene: bpy.types.Scene, result: FitResult
+    scene: bpy.types.Scene, result: FitResult, places: list[Place | None]
 ) -> tuple[list[bpy.types.Image], list[bpy.types.Image], bpy.types.Image | None]:
     """New images of sockets, of coverage, and of the environment where one is needed; all or none of them."""
     images: list[bpy.types.Image] = []
     coverage: list[bpy.types.Image] = []
     environment = None
     try:
-        for fitted_image in result.images:
-            images.append(write_fitted_image(fitted_image))
+        for fitted_image, place in zip(result.images, places, strict=True):
+            images.append(write_fitted_image(fitted_image if place is None else place.image))
         pixels = environment_pixels(scene.world, result.world) if result.world is not None else None
         if pixels is not None:
             owner = scene.world.name_full if scene.world is not None else "World"

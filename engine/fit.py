@@ -44,7 +44,7 @@ from .stages import Stage, plan_stages
 
 # Light samples a pixel: for each light with a size, for an environment image, by the BSDF; reflections followed before
 # the radiance cache takes over.
-COUNTS = SampleCounts(light=4, environment=4, bsdf=8, bounces=1)
+COUNTS = SampleCounts(light=4, environment=4, bsdf=8)
 # Pixels of all photos to a path of the radiance cache, within limits.
 CACHE_PIXELS = 8
 # Of surfaces whose material is known, light is fitted to one square of pixels in this many.

@@ -39,14 +39,18 @@ class Geometry:
     normals: np.ndarray  # [T, 3, 3]
     tangents: np.ndarray  # [T, 3, 4]; zero where a mesh has no UVs
     grain: np.ndarray | None  # [T, 3, 3], see Mesh.grain
+    map_normals: np.ndarray | None  # [T, 3, 3], with map_frames [T, 3, 3] of Mesh; None where no mesh has any
+    map_frames: np.ndarray | None
     uvs: np.ndarray  # [S, T, 3, 2]
     material: np.ndarray  # [T] int32 index into material_names
     mesh_index: np.ndarray  # [T] int32 index into those of Scene.meshes that have triangles
     material_names: list[str]
     uv_slots: list[str | None]  # slot 0 is each mesh's active map (None)
+    # triangles that rays of the camera, of shadows and of indirect light pass over [3, T]; None: all see all
+    unseen: np.ndarray | None
+    holdout: np.ndarray | None  # [T] bool; None where there are none
     rays: RayTracer
     arrays: GeometryArrays
-    bitangents: np.ndarray | None = None  # [T, 3, 3], see Mesh.corner_bitangents
 
     @property
     def size(self) -> float:
@@ -75,15 +79,33 @@ def _grain_of(meshes: list[Mesh]) -> np.ndarray | None:
     return np.ascontiguousarray(np.concatenate(blank), np.float32)
 
 
-def _bitangents_of(meshes: list[Mesh]) -> np.ndarray | None:
-    if all(mesh.corner_bitangents is None for mesh in meshes):
+def _by_triangle(meshes: list[Mesh], values: list[bool]) -> np.ndarray:
+    return np.repeat(values, [len(mesh.triangles) for mesh in meshes])
+
+
+def _unseen(meshes: list[Mesh]) -> np.ndarray | None:
+    seen = [(mesh.visible_camera, mesh.visible_shadow, mesh.visible_indirect) for mesh in meshes]
+    if all(all(row) for row in seen):
         return None
-    each = []
-    for mesh in meshes:
-        tangents = _tangents_of(mesh)
-        across = np.sign(tangents[..., 3:]) * np.cross(mesh.corner_normals, tangents[..., :3])
-        each.append(across if mesh.corner_bitangents is None else mesh.corner_bitangents)
-    return np.ascontiguousarray(np.concatenate(each), np.float32)
+    return np.stack([~_by_triangle(meshes, [row[kind] for row in seen]) for kind in range(3)])
+
+
+def _holdout(scene: Scene, meshes: list[Mesh], names: list[str], material: np.ndarray) -> np.ndarray | None:
+    by_shader = np.array([name in scene.materials and scene.materials[name].holdout for name in names])
+    holdout = _by_triangle(meshes, [mesh.holdout for mesh in meshes]) | by_shader[material]
+    return holdout if holdout.any() else None
+
+
+def _map_frames(meshes: list[Mesh]) -> tuple[np.ndarray | None, np.ndarray | None]:
+    if all(mesh.map_frame is None for mesh in meshes):
+        return None, None
+    normals = [mesh.corner_normals if mesh.map_normals is None else mesh.map_normals for mesh in meshes]
+    one = np.eye(3, dtype=np.float32)
+    frames = [
+        np.broadcast_to(one if mesh.map_frame is None else mesh.map_frame, (len(mesh.triangles), 3, 3))
+        for mesh in meshes
+    ]
+    return np.concatenate(normals).astype(np.float32), np.concatenate(frames).astype(np.float32)
 
 
 def _check(mesh: Mesh) -> None:
@@ -142,12 +164,14 @@ def build_geometry(scene: Scene, device: str) -> Geometry:
         normals,
         tangents,
         _grain_of(meshes),
+        *_map_frames(meshes),
         uvs,
         material,
         mesh_index,
         material_names,
         uv_slots,
+        _unseen(meshes),
+        _holdout(scene, meshes, material_names, material),
         ray_tracer(torch.from_numpy(positions).to(device), triangles),
         arrays,
-        _bitangents_of(meshes),
     )

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 import warp as wp
 
 from .color.srgb import srgb_decode
 from .geometry import DEFAULT_MATERIAL, Geometry
+from .normal_maps import mapped_normal
 from .ops.blender_texture import sample_texture
 from .scene import Image, Material, Scene, Socket, Texture, colour, scalar
 from .shading.grain import GRAIN_WIDTH
@@ -20,6 +20,7 @@ from .shading.live_texels import LiveTexture, share_of_base
 from .shading.lobes import SURFACE_WIDTH
 from .shading.reduction import reduced
 from .shading.secondary import BASE_COLOR, EMISSION, METALLIC, ROUGHNESS, MaterialArrays, MaterialTable
+from .shading.subsurface import scattered
 from .view import DeviceGeometry, View
 
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # Rec.709, what Cycles takes for a colour in a scalar socket
@@ -167,8 +168,9 @@ class MaterialBank:
         seen = [(self.materials[row].diffuse_roughness, part) for row, part in view.material_slices]
         if not any(socket.texture is not None or socket.value[0] > 0.0 for socket, _ in seen):
             return None
-        parts = [self._unit_at(socket, geometry, view.face[part], view.barycentric[part]) for socket, part in seen]
-        return torch.cat(parts)[:, None]
+        points = view.face, view.barycentric
+        parts = [self.socket_at(socket, 1, geometry, *(x[part] for x in points)) for socket, part in seen]
+        return torch.cat(parts).clamp(0.0, 1.0)
 
     def _layers(self, view: View, geometry: DeviceGeometry) -> torch.Tensor | None:
         seen = [(self.materials[row], part) for row, part in view.material_slices]
@@ -193,7 +195,7 @@ class MaterialBank:
         if coat is None:
             return view.frames.smooth[part]
         mapped = self._lookup(coat.texture, self.texture_uv(coat.texture, view, geometry, part))
-        return _mapped_normal(mapped, coat.strength, view, geometry, part)
+        return mapped_normal(mapped, coat.strength, view, part)
 
     def _block(
         self, material: Material, view: View, geometry: DeviceGeometry, part: slice
@@ -232,10 +234,17 @@ class MaterialBank:
         def unit(value: torch.Tensor) -> torch.Tensor:
             return value.clamp(0.0, 1.0)
 
+        base = colour_socket(material.base_color, "base_color").clamp(min=0.0)
+        metallic = unit(scalar_socket(material.metallic, "metallic"))
+        if _is_any(material.subsurface):
+            base = scattered(base, unit(scalar_socket(material.subsurface)) * (1.0 - metallic), view.frames, part)
+        if _is_any(material.transmission):
+            # glass is not diffuse; what it lets pass is seen behind it (transparency.py)
+            base = base * (1.0 - unit(scalar_socket(material.transmission)) * (1.0 - metallic))
         parameters = torch.cat(
             [
-                colour_socket(material.base_color, "base_color").clamp(min=0.0),
-                unit(scalar_socket(material.metallic, "metallic")),
+                base,
+                metallic,
                 unit(scalar_socket(material.roughness, "roughness")),
                 scalar_socket(material.ior).clamp(min=1.0),
                 scalar_socket(material.specular_level).clamp(min=0.0),
@@ -255,7 +264,7 @@ class MaterialBank:
             strength = material.normal.strength
         normal = view.frames.smooth[part]
         if mapped is not None:
-            normal = _mapped_normal(mapped, strength, view, geometry, part)
+            normal = mapped_normal(mapped, strength, view, part)
         return parameters, normal, emission
 
     def _constant(self, socket: Socket, width: int) -> torch.Tensor:
@@ -280,21 +289,14 @@ class MaterialBank:
             value = srgb_decode(value)
         return value if texture.channel is None else value[:, texture.channel : texture.channel + 1]
 
-    def alpha(self, geometry: DeviceGeometry, row: int, face: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        """Alpha [N] of a material at points of triangles `face` [N] with corner `weights` [N, 3]."""
-        return self._unit_at(self.materials[row].alpha, geometry, face, weights)
-
-    def _unit_at(
-        self, socket: Socket, geometry: DeviceGeometry, face: torch.Tensor, weights: torch.Tensor
+    def socket_at(
+        self, socket: Socket, width: int, geometry: DeviceGeometry, face: torch.Tensor, weights: torch.Tensor
     ) -> torch.Tensor:
-        """A number between 0 and 1 at points of triangles."""
+        """Values [N, width] of a socket at points of triangles `face` [N] with corner `weights` [N, 3]."""
         if socket.texture is None:
-            return self._constant(socket, 1).expand(len(face), 1)[:, 0].clamp(0.0, 1.0)
+            return self._constant(socket, width).expand(len(face), width)
         uv = self._mapped(socket.texture, geometry.uv_at(self.uv_slot(socket.texture), face, weights))
-        value = self._lookup(socket.texture, uv)
-        if value.shape[1] == 3:
-            value = value @ torch.tensor(LUMINANCE, device=self.device)[:, None]
-        return value[:, 0].clamp(0.0, 1.0)
+        return self._sampled(socket.texture, width, uv)
 
     def table(self) -> MaterialArrays:
         """Materials as indirect light needs them for surfaces that rays meet."""
@@ -304,8 +306,10 @@ class MaterialBank:
         }
         for row, material in enumerate(self.materials):
             emission = material.emission_color.value * material.emission_strength.value
+            paint = 1.0 - material.metallic.value
             constants = [
-                *material.base_color.value, *material.metallic.value, *material.roughness.value, *material.ior.value,
+                *(material.base_color.value * (1.0 - material.transmission.value * paint)),
+                *material.metallic.value, *material.roughness.value, *material.ior.value,
                 *material.specular_level.value, *material.specular_tint.value, *np.broadcast_to(emission, 3),
                 *self._mean_layers(row),
             ]  # fmt: skip
@@ -394,18 +398,3 @@ def _textures_of(material: Material) -> list[Texture]:
     textures = [socket.texture for socket in sockets if socket.texture is not None]
     maps = [material.normal, material.coat_normal]
     return textures + [normal.texture for normal in maps if normal is not None]
-
-
-def _mapped_normal(
-    mapped: torch.Tensor, strength: float, view: View, geometry: DeviceGeometry, part: slice
-) -> torch.Tensor:
-    """World-space normals from tangent-space map values in [0, 1] (docs/blender-image-formation.md §3.6)."""
-    c = 2.0 * mapped - 1.0
-    x, y = c[:, 0:1] * strength, c[:, 1:2] * strength
-    z = 1.0 + (c[:, 2:3] - 1.0) * min(max(strength, 0.0), 1.0)
-    n = view.raw_normal[part]
-    t = view.tangent[part, :3]
-    b = geometry.bitangent_at(view, part)
-    normal = F.normalize(x * t + y * b + z * n, dim=1, eps=1e-12) * view.side[part, None]
-    has_tangent = (t * t).sum(1, keepdim=True) > 0
-    return torch.where(has_tangent, normal, view.frames.smooth[part])

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from .camera import Projection
 from .errors import EngineMissingError, SceneError
 from .geometry import build_geometry
 from .materials import MaterialBank, Surfaces
+from .openings import tracer_of
 from .ops.launch import launch
 from .rays import Rays
 from .scene import Film, Scene
@@ -33,7 +33,6 @@ from .shading.paths import World
 from .shading.rough_diffuse import rough_rows, shade_rough, without_diffuse
 from .shading.samples import Samples
 from .shading.shade import PixelFrames, shade
-from .transparency import Transparency, TransparentTracer, is_transparent
 from .view import DeviceGeometry, View, apply_filter, build_view, cell_rays, filter_reach, filter_weights
 
 # Cells that are rendered at a time: bounds memory at about 28 bytes times the samples of a pixel each.
@@ -81,12 +80,7 @@ class Renderer:
         self.bank = MaterialBank.of(scene, self.geometry)
         bump = np.array([material.bump_correction for material in self.bank.materials], np.float32)
         self.corners = DeviceGeometry(self.geometry, bump)
-        rows = [row for row, material in enumerate(self.bank.materials) if is_transparent(material)]
-        if set(rows) & set(np.unique(self.geometry.material).tolist()):
-            epsilon, most = self.geometry.arrays.epsilon, scene.film.transparent_bounces
-            alpha = partial(self.bank.alpha, self.corners)
-            transparency = Transparency(self.corners.material, rows, alpha, epsilon, most)
-            self.geometry.rays = TransparentTracer(self.geometry.rays, transparency)
+        self.geometry.rays = tracer_of(self.geometry, self.corners, self.bank, scene.film)
         self.lights = light_arrays(scene.lights, device)
         self.light_color = light_colors(scene.lights, device)
         self.environment = world_image(scene, device)
@@ -218,7 +212,13 @@ class Renderer:
 
     def cells(self, view: View, covered: torch.Tensor, transparent: bool) -> torch.Tensor:
         """Covered radiance and background put together: [H, W, 4] with premultiplied alpha."""
-        image = view.composite(F_pad_alpha(covered), None if transparent else F_pad_alpha(self.background(view)))
+        if view.weight is None:
+            image = view.composite(F_pad_alpha(covered), None if transparent else F_pad_alpha(self.background(view)))
+        else:
+            behind = self.background(view)
+            if transparent and view.background_bent is not None:  # of the world it shows what is seen through glass
+                behind = behind * view.background_bent[:, None]
+            image = torch.cat([view.composite(covered, behind), view.alpha(transparent)], dim=-1)
         if view.seen_lights is not None:
             image[..., :3] += (view.seen_lights @ self.light_color).reshape(view.height, view.width, 3)
         return image
@@ -308,7 +308,7 @@ def render_with(
     """The image [H, W, 4] of a prepared renderer, see `render`."""
     grid = max(1, min(4, int(samples**0.5)))
     each = max(1, round(samples / grid**2))
-    counts = SampleCounts(each, each, each, 0 if direct_only else 1, emitter=each)
+    counts = SampleCounts(each, each, each, 0 if direct_only else SampleCounts.bounces, emitter=each)
     margin = filter_reach(film)
     weights = filter_weights(film, grid, 0.0).to(renderer.device)
     world = renderer.world(environment_fixed=True)

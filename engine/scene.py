@@ -91,7 +91,7 @@ class NormalMap:
 
 @dataclass
 class Material:
-    """The Principled BSDF without transmission. Defaults are Blender's."""
+    """The Principled BSDF. Defaults are Blender's."""
 
     name: str
     base_color: Socket = field(default_factory=lambda: colour(0.8, 0.8, 0.8))
@@ -104,6 +104,10 @@ class Material:
     emission_strength: Socket = field(default_factory=lambda: scalar(0.0))
     diffuse_roughness: Socket = field(default_factory=lambda: scalar(0.0))
     alpha: Socket = field(default_factory=lambda: scalar(1.0))  # what is not the surface's is what lies behind it
+    transparent_color: tuple[float, float, float] = (1.0, 1.0, 1.0)  # tints what is seen past the surface
+    transmission: Socket = field(default_factory=lambda: scalar(0.0))  # share of glass, see transparency.py
+    subsurface: Socket = field(default_factory=lambda: scalar(0.0))  # share, see materials.scattered
+    holdout: bool = False  # the Holdout shader, see Mesh.holdout
     anisotropic: float = 0.0  # constant, as is its rotation, in turns
     anisotropic_rotation: float = 0.0
     tangent: Literal["UV", "RADIAL_X", "RADIAL_Y", "RADIAL_Z"] = "RADIAL_Z"  # what the grain follows, see Mesh.grain
@@ -137,13 +141,19 @@ class Mesh:
     material_index: np.ndarray  # [T] int32 into material_names
     # MikkTSpace tangents of the active UV map: xyz in world space and bitangent sign; None without UVs
     corner_tangents: np.ndarray | None = None  # [T, 3, 4] float32
-    # bitangents [T, 3, 3] in world space that lie to tangents and normals as in the object's own space; None: normal x
-    # tangent, as wherever the object is not stretched
-    corner_bitangents: np.ndarray | None = None
+    # On an unevenly scaled object Cycles applies normal maps before the scale: there these are the normals that go with
+    # the tangents, and what turns normal x tangent into the bitangent. None: corner_normals, and nothing to turn
+    map_normals: np.ndarray | None = None  # [T, 3, 3] float32, world space, not of unit length
+    map_frame: np.ndarray | None = None  # [3, 3] float32
     # tangents that the grain of anisotropic materials follows, of any length; None where there is no such material
     grain: np.ndarray | None = None  # [T, 3, 3] float32, world space
     object_name: str = ""  # the object that owns it (equal for all its instances)
     terminator_offset: float = 0.1  # object.shadow_terminator_geometry_offset
+    # which rays see it: those of the camera, shadow rays, and rays of indirect light
+    visible_camera: bool = True
+    visible_shadow: bool = True
+    visible_indirect: bool = True
+    holdout: bool = False  # the camera sees a hole of black and alpha 0 in its place
 
 
 @dataclass
@@ -256,6 +266,7 @@ class Film:
     transparent: bool = False
     bounces: int = 4  # reflections between surfaces: the lesser of Cycles' limits for all and for diffuse ones
     transparent_bounces: int = 8  # transparent surfaces that a ray may cross
+    caustics: bool = True  # light passes glass on its way to a surface
 
 
 @dataclass

@@ -52,9 +52,14 @@ class View:
     live: list[LiveTexture] = field(default_factory=list)  # fitted textures that samples come from
     live_needed: bool = False  # whether their gradient is worth its time
     seen_lights: torch.Tensor | None = None  # [cells, L] radiance that the camera sees of each light of power 1
+    map_normal: torch.Tensor | None = None  # [P, 3] and [P, 3, 3], see Mesh.map_normals; None where no mesh has any
+    map_turn: torch.Tensor | None = None
     # where surfaces let light through, a cell may appear several times: the share of it that each has
-    weight: torch.Tensor | None = None  # [P]
-    background_weight: torch.Tensor | None = None  # [B]
+    weight: torch.Tensor | None = None  # [P, 3]
+    background_weight: torch.Tensor | None = None  # [B, 3]
+    hole: torch.Tensor | None = None  # [H] int64, cells where a holdout is seen
+    hole_weight: torch.Tensor | None = None  # [H, 3]
+    background_bent: torch.Tensor | None = None  # [B] bool, what of the background is seen through glass
 
     def composite(self, covered: torch.Tensor, behind: torch.Tensor | None) -> torch.Tensor:
         """Values of the surfaces [P, C] and of the background [B, C] put together: [H, W, C]; None leaves it 0."""
@@ -64,10 +69,27 @@ class View:
             if behind is not None:
                 image = image.index_copy(0, self.background, behind)
         else:
-            image = image.index_add(0, self.cell, covered * self.weight[:, None])
+            image = image.index_add(0, self.cell, covered * _for_channels(self.weight, covered))
             if behind is not None:
-                image = image.index_add(0, self.background, behind * self.background_weight[:, None])
+                image = image.index_add(0, self.background, behind * _for_channels(self.background_weight, behind))
         return image.reshape(self.height, self.width, -1)
+
+    def map_frame(self, part: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        """Normals and bitangents [n, 3] that go with the tangents of a slice of the pixels, of any length."""
+        normal = (self.raw_normal if self.map_normal is None else self.map_normal)[part]
+        bitangent = torch.linalg.cross(normal, self.tangent[part, :3]) * torch.sign(self.tangent[part, 3:4])
+        return normal, bitangent if self.map_turn is None else (self.map_turn[part] @ bitangent[:, :, None])[:, :, 0]
+
+    def alpha(self, transparent: bool) -> torch.Tensor:
+        """Alpha [H, W, 1] where surfaces let light through: what holdouts and, on a transparent film, the background
+        leave of 1. As in Cycles, what glass shows of it counts as a surface."""
+        alpha = torch.ones(self.height * self.width, device=self.face.device)
+        if self.hole is not None and self.hole_weight is not None:
+            alpha.index_add_(0, self.hole, self.hole_weight.mean(1), alpha=-1)
+        if transparent and self.background_weight is not None and self.background_bent is not None:
+            seen = self.background_weight.mean(1) * ~self.background_bent
+            alpha.index_add_(0, self.background, seen, alpha=-1)
+        return alpha.reshape(self.height, self.width, 1)
 
     def hits(self) -> Hits:
         """Kernel arrays of the surface points."""
@@ -81,6 +103,11 @@ class View:
         return hits
 
 
+def _for_channels(weight: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Weights [N, 3] for values [N, C]: of a colour for its channels, of anything else their mean."""
+    return weight if values.shape[1] == 3 else weight.mean(1, keepdim=True)
+
+
 class DeviceGeometry:
     """Torch copies of the corner attributes, made once a scene."""
 
@@ -91,9 +118,11 @@ class DeviceGeometry:
         self.normals = torch.from_numpy(geometry.normals).to(device)
         self.tangents = torch.from_numpy(geometry.tangents).to(device)
         self.grain = None if geometry.grain is None else torch.from_numpy(geometry.grain).to(device)
-        self.bitangents = None if geometry.bitangents is None else torch.from_numpy(geometry.bitangents).to(device)
+        maps = geometry.map_normals, geometry.map_frames
+        self.map_normals, self.map_frames = (None if x is None else torch.from_numpy(x).to(device) for x in maps)
         self.uvs = torch.from_numpy(geometry.uvs).to(device)  # [S, T, 3, 2]
         self.material = torch.from_numpy(geometry.material.astype(np.int64)).to(device)
+        self.holdout = None if geometry.holdout is None else torch.from_numpy(geometry.holdout).to(device)
         self.bump_correction = torch.from_numpy(bump_correction.astype(np.float32)).to(device)  # [M]
 
     def uv(self, view: View, slot: int, part: slice) -> torch.Tensor:
@@ -107,13 +136,6 @@ class DeviceGeometry:
     def grain_at(self, view: View) -> torch.Tensor | None:
         """Tangents [P, 3] that the grain follows at a view's pixels, of any length; None where no mesh has any."""
         return None if self.grain is None else _interpolate(self.grain, view.face, view.barycentric)
-
-    def bitangent_at(self, view: View, part: slice) -> torch.Tensor:
-        """Bitangents [n, 3] of a slice of a view's pixels, of the tangents' length."""
-        if self.bitangents is not None:
-            return _interpolate(self.bitangents, view.face[part], view.barycentric[part].contiguous())
-        normal, tangent = view.raw_normal[part], view.tangent[part]
-        return torch.linalg.cross(normal, tangent[:, :3]) * torch.sign(tangent[:, 3:4])
 
 
 @wp.kernel(enable_backward=False)
@@ -255,14 +277,18 @@ def build_view(
     if wanted is not None:
         cells = cells[wanted.reshape(-1)]
     rays = camera_rays(projection, x, y, cells)
-    weight = None
+    weight = bent = None
     if isinstance(geometry.rays, TransparentTracer):
         lines = sightlines(geometry.rays, rays, cells)
-        rays, met, cells, weight = lines.rays, lines.met, lines.cell, lines.weight
+        rays, met, cells, weight, bent = lines.rays, lines.met, lines.cell, lines.weight, lines.bent
     else:
         met = geometry.rays.intersect(rays)
 
     hit = torch.nonzero(met.face >= 0)[:, 0]
+    hole = None
+    if device_geometry.holdout is not None:
+        held = device_geometry.holdout[met.face[hit]]
+        hit, hole = hit[~held], hit[held]
     missed = torch.nonzero(met.face < 0)[:, 0]
     material = device_geometry.material[met.face[hit]]
     sizes = torch.bincount(material).tolist()
@@ -272,6 +298,10 @@ def build_view(
     corners = device_geometry.corners, device_geometry.normals, device_geometry.tangents
     points = surface_points(hit, rays, met, *corners)
     bump = device_geometry.bump_correction[material]
+    map_normal = map_turn = None
+    if device_geometry.map_normals is not None and device_geometry.map_frames is not None:
+        map_normal = _interpolate(device_geometry.map_normals, points["face"], points["barycentric"])
+        map_turn = device_geometry.map_frames[points["face"]]
     return View(
         height=height,
         width=width,
@@ -286,8 +316,13 @@ def build_view(
         raw_normal=points["raw_normal"],
         tangent=points["tangent"],
         frames=PixelFrames(points["smooth"], points["geometric"], points["view"], bump),
+        map_normal=map_normal,
+        map_turn=map_turn,
         weight=None if weight is None else weight[hit],
         background_weight=None if weight is None else weight[missed],
+        hole=None if hole is None else cells[hole],
+        hole_weight=None if hole is None or weight is None else weight[hole],
+        background_bent=None if bent is None else bent[missed],
     )
 
 

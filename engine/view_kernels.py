@@ -21,7 +21,7 @@ class CameraArrays:
     rotation: wp.mat33d
     place: wp.vec3d
     near: wp.float64
-    far: float
+    far: wp.float64
     perspective: int
 
 
@@ -68,12 +68,14 @@ def _camera_rays_kernel(start: int, slot: int, cell: wp.array(dtype=wp.int64), c
     zero = wp.float64(0.0)
     direction = wp.vec3d(zero, zero, wp.float64(-1.0))
     origin = wp.vec3d(x, y, -camera.near)
+    reach = camera.far - camera.near
     if camera.perspective == 1:
         direction = wp.vec3d(x, y, wp.float64(-1.0))
         origin = direction * camera.near
+        reach *= wp.length(direction)  # both clip planes are planes
     rays.origin[i] = wp.vec3(camera.rotation * origin + camera.place)
     rays.direction[i] = wp.vec3(wp.normalize(camera.rotation * direction))
-    rays.t_max[i] = camera.far
+    rays.t_max[i] = float(reach)
 
 
 @wp.kernel(enable_backward=False)

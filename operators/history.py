@@ -29,7 +29,7 @@ class _OnARun:
 
 
 class LIKENESS_OT_history_apply(_OnARun, bpy.types.Operator):
-    """Write the result of an earlier run into materials, lights and world"""
+    """Write the result of an earlier run into materials, lights, world and cameras"""
 
     bl_idname = "likeness.history_apply"
     bl_label = "Apply Run"

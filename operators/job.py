@@ -52,7 +52,7 @@ class LIKENESS_OT_job_save(bpy.types.Operator):
 
 
 class LIKENESS_OT_job_apply(bpy.types.Operator):
-    """Write the result in a job folder into materials, lights and world, and add it to the history"""
+    """Write the result in a job folder into materials, lights, world and cameras, and add it to the history"""
 
     bl_idname = "likeness.job_apply"
     bl_label = "Apply Job"

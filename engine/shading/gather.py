@@ -16,7 +16,7 @@ import warp as wp
 
 from ..ops.launch import launch
 from ..rays import HitArrays, RayHits, RayTracer
-from ..transparency import shadowed
+from ..transparency import shadowed_and_tinted
 from .draw import Hits, ProposalArrays, Proposals, draw_bsdf_kernel, draw_direct_kernel, light_tries
 from .emitter_samples import store_emitter_samples
 from .emitters import emission_at, emitter_density
@@ -28,6 +28,7 @@ from .paths import World
 from .samples import SOURCE_CONSTANT, SOURCE_ENVIRONMENT, SampleArrays, Samples, store_sample
 from .secondary import BASE_COLOR, EMISSION
 from .shade import PixelFrames
+from .tint import tint_direct
 
 # Rays of direct samples and BSDF samples that are in flight at a time. A ray takes about 70 bytes, and 250 more where
 # it meets a surface whose reflected light is wanted: at most 170 MB, and less than half of it in most scenes.
@@ -45,7 +46,8 @@ class SampleCounts:
     light: int = 4
     environment: int = 4
     bsdf: int = 8
-    bounces: int = 1  # 0: direct light only
+    # 0: direct light only. The cache is too coarse for metal in narrow places: what it tells is asked for late.
+    bounces: int = 3
     clamp: float = 20.0  # largest radiance that an indirect sample may carry
     emitter: int = 4
 
@@ -209,8 +211,10 @@ def gather(
         shadow = by_light.first(count * direct)
         drawn = [direct, counts.light, counts.environment]
         launch(draw_direct_kernel, count, [first, world, *seen, *drawn, counts.bsdf, shadow.arrays()], device)
-        occluded = wp.from_torch(shadowed(tracer, shadow.rays, shadow.value))
+        blocked, tint = shadowed_and_tinted(tracer, shadow.rays, shadow.value)
+        occluded = wp.from_torch(blocked)
         launch(_store_direct_kernel, count, [first, world, *drawn, shadow.arrays(), occluded, samples], device)
+        tint_direct(world, drawn, first, shadow, occluded, tint, samples)
 
         if counts.emitter > 0:
             store_emitter_samples(world, tracer, seen, first, count, counts.emitter, counts.bsdf, samples, device)

@@ -260,6 +260,14 @@ class CameraFit:
             scores.append(score)
         return float(np.mean(scores)), believed
 
+    def _colours(self, name: str, camera: Camera) -> float:
+        """The mean share of the variance of a camera's photos that is explained at the finest level, of those whose
+        colours are compared: outlines that agree are no proof."""
+        finest, none = self.stages[-1].level, np.zeros(0)
+        compared = [sight for sight in self._sights_of(name) if sight.shaded]
+        terms = [sight.terms(lambda _: camera, none, [], none, finest, 1.0)[0] for sight in compared]
+        return float(np.mean([term.explained(none) for term in terms])) if terms else 0.0
+
     def _settle(self, name: str) -> Generator[Step, None, None]:
         """The coarse stages of one camera: from the widest blur on or, where that loses its way (a pattern that repeats
         is grey then), from a narrower one; last from elsewhere. The best is kept."""
@@ -292,7 +300,8 @@ class CameraFit:
             camera, start = self.rig.camera(name, self.values), self.start.cameras[name]
             score, believed = self.quality(name, camera)
             before = self.quality(name, start)[0]
-            if not believed or score < before - 0.02:
+            worse = self._colours(name, camera) < self._colours(name, start) - 0.02
+            if not believed or worse or score < before - 0.02:
                 lost.append(name)
                 self.warnings.append(
                     f'Camera "{name}" was not found: what it sees agrees with its photo to {max(score, 0.0):.0%} only. '

@@ -48,6 +48,30 @@ def test_one_undo_takes_everything_back_and_redo_brings_it_again(tmp_path: Path)
         assert everything() == before
 
 
+def test_undo_takes_the_image_before_the_artists_nodes_back(tmp_path: Path) -> None:
+    material = bpy.data.materials["Material"]
+    enable_nodes(material)
+    tree = material.node_tree
+    shader = next(node for node in tree.nodes if node.bl_idname == "ShaderNodeBsdfPrincipled")
+    texture, gamma = tree.nodes.new("ShaderNodeTexImage"), tree.nodes.new("ShaderNodeGamma")
+    texture.image = bpy.data.images.new("Own", SIDE, SIDE)
+    gamma.inputs["Gamma"].default_value = 1.5
+    tree.links.new(texture.outputs["Color"], gamma.inputs["Color"])
+    tree.links.new(gamma.outputs["Color"], shader.inputs["Base Color"])
+    name = texture.name
+    finished_fit(tmp_path)
+    with in_window():
+        bpy.ops.ed.undo_push(message="before")
+        before = everything()
+        assert bpy.ops.likeness.apply("EXEC_DEFAULT", True) == {"FINISHED"}
+        after = bpy.data.materials["Material"].node_tree.nodes[name]
+        assert after.image.name == "Material base color"
+        assert after.outputs["Color"].links[0].to_node.bl_idname == "ShaderNodeGamma"
+        bpy.ops.ed.undo()
+        assert everything() == before
+        assert bpy.data.materials["Material"].node_tree.nodes[name].image.name == "Own"
+
+
 def test_undo_brings_back_images_that_a_later_apply_removed(tmp_path: Path) -> None:
     with in_window():
         bpy.ops.ed.undo_push(message="before")

@@ -59,7 +59,7 @@ def test_findings_of_all_rooms(tmp_path: Path) -> None:
         ("error", 'Photo "photo"'),
         ("error", 'Photo "kein Foto"'),
         ("ignored", 'Object "Rundum"'),
-        ("ignored", 'Camera "Camera"'),
+        ("approximated", 'Camera "Camera"'),
         ("ignored", 'Scene "Scene"'),
         ("approximated", 'Object "Cube"'),
         ("approximated", 'Material "Material"'),

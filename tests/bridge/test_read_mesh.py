@@ -87,8 +87,9 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 PLACES = {
     "turned": Euler((0.2, -0.3, 0.8)).to_matrix().to_4x4(),
     "uniform scale": Euler((0.2, -0.3, 0.8)).to_matrix().to_4x4() @ Matrix.Scale(0.7, 4),
-    "non-uniform scale": Euler((0.1, 0.2, 0.4)).to_matrix().to_4x4() @ Matrix.Diagonal((1.2, 0.7, 2.5, 1)),
+    "uneven scale": Euler((0.1, 0.2, 0.4)).to_matrix().to_4x4() @ Matrix.Diagonal((1.2, 0.7, 2.5, 1)),
     "mirrored": Euler((0.2, -0.3, 0.8)).to_matrix().to_4x4() @ Matrix.Diagonal((-1, 1, 1, 1)),
+    "mirrored, uneven and sheared": Matrix.Shear("XY", 4, (0.3, -0.2)) @ Matrix.Diagonal((-1, 1.4, 0.6, 1)),
 }
 
 
@@ -117,11 +118,11 @@ def test_normals_equal_cycles(place: str, shared: bool, smooth: bool, tmp_path: 
     np.testing.assert_allclose(seen[safe], facing, atol=1e-4)
 
 
-@pytest.mark.parametrize("place", ["turned", "uniform scale", "mirrored"])
+@pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("shared", [False, True], ids=["single user", "two users"])
 @pytest.mark.parametrize("smooth", [True, False], ids=["smooth", "flat"])
 def test_normal_mapped_normals_equal_cycles(place: str, shared: bool, smooth: bool, tmp_path: Path) -> None:
-    """N = normalize(x t + y sign (n x t) + z n) with the interpolated n, t of the contract."""
+    """N = normalize(x t + y F sign (n x t) + z n) with the interpolated n, t and the frame F of the contract."""
     mesh = _bumpy("Sheet", smooth)
     mesh.materials.append(_show_vector("normal map"))
     sheet = bpy.data.objects.new("Sheet", mesh)
@@ -134,10 +135,13 @@ def test_normal_mapped_normals_equal_cycles(place: str, shared: bool, smooth: bo
     seen = shoot(top_camera(), tmp_path, SIZE).reshape(-1, 3) * 2 - 1
     read = next(mesh for mesh in read_scene(bpy.context.scene).meshes if mesh.name == "Sheet")
     assert read.corner_tangents is not None
-    both, safe = _interpolate(read, np.concatenate([read.corner_normals, read.corner_tangents], axis=-1))
+    normals = read.corner_normals if read.map_normals is None else read.map_normals
+    frame = np.eye(3) if read.map_frame is None else read.map_frame
+    assert (read.map_frame is not None) == ("uneven" in place)
+    both, safe = _interpolate(read, np.concatenate([normals, read.corner_tangents], axis=-1))
     normal, tangent, sign = both[:, :3], both[:, 3:6], np.sign(both[:, 6:7])
     x, y, z = 2 * np.array(_MAP_COLOUR) - 1
-    expected = _unit(x * tangent + y * sign * np.cross(normal, tangent) + z * normal)
+    expected = _unit(x * tangent + y * sign * np.cross(normal, tangent) @ frame.T + z * normal)
     front = safe & (normal[:, 2] > 0.05)
     assert front.sum() > SIZE * SIZE / 4
     np.testing.assert_allclose(seen[front], expected[front], atol=2e-4)
@@ -294,3 +298,36 @@ def test_geometry_nodes_that_look_for_the_viewport_are_named() -> None:
     sheet.modifiers.new("Nodes", "NODES").node_group = group
     bpy.context.scene.collection.objects.link(sheet)
     assert any("Is Viewport" in note.message for note in read_scene(bpy.context.scene).notes)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("visible_diffuse", False, "invisible to diffuse rays"),
+        ("visible_transmission", False, "invisible to transmission rays"),
+        ("is_shadow_catcher", True, "shadow catcher"),
+        ("shadow_terminator_shading_offset", 0.2, "Shading Offset"),
+    ],
+)
+def test_settings_that_are_only_approximated_are_named(setting: str, value: bool | float, words: str) -> None:
+    sheet = bpy.data.objects.new("Blatt", _bumpy("Sheet", True))
+    bpy.context.scene.collection.objects.link(sheet)
+    if not hasattr(sheet, setting):
+        pytest.skip(f"this Blender has no {setting}")
+    setattr(sheet, setting, value)
+    notes = [note for note in read_scene(bpy.context.scene).notes if note.datablock == 'Object "Blatt"']
+    assert any(words in note.message and note.severity == "approximated" for note in notes)
+
+
+def test_rays_that_see_neither_an_instance_nor_its_original() -> None:
+    """As in Cycles both count: the ball is hidden from shadow rays, its instancer from the camera."""
+    sheet = bpy.data.objects.new("Sheet", _bumpy("Sheet", True))
+    sheet.visible_shadow = False
+    collection = bpy.data.collections.new("Set")
+    collection.objects.link(sheet)
+    instancer = bpy.data.objects.new("Instancer", None)
+    instancer.instance_type, instancer.instance_collection = "COLLECTION", collection
+    instancer.visible_camera = False
+    bpy.context.scene.collection.objects.link(instancer)
+    (mesh,) = read_scene(bpy.context.scene).meshes
+    assert (mesh.visible_camera, mesh.visible_shadow, mesh.visible_indirect) == (False, False, True)

@@ -129,7 +129,7 @@ def test_what_stands_beside_a_principled_leaves_it_fittable() -> None:
 
 def test_an_unknown_shader_beside_is_named() -> None:
     shaders = _Shaders()
-    shaders.show(shaders.join("MixShader", shaders.node("BsdfGlass"), principled(shaders.material)))
+    shaders.show(shaders.join("MixShader", shaders.node("BsdfToon"), principled(shaders.material)))
     stage(shaders.material)
     read = read_scene(bpy.context.scene)
     assert read.materials["Shader"].editable

@@ -9,9 +9,10 @@ import pytest
 
 from likeness.bridge.read_scene import read_scene
 from likeness.engine.render import render
+from likeness.engine.scene import scalar
 from tests.scenes import build
 from tests.scenes.catalogue import DIRECT, FULL, LAYERED
-from tests.scenes.catalogue_alpha import ALPHA
+from tests.scenes.catalogue_alpha import ALPHA, GLASS
 from tests.scenes.catalogue_scene import TESTED
 from tests.scenes.catalogue_surface import BENT, SURFACE
 from tests.scenes.make_references import SIZE, SMALL, load_reference, psnr, size_of
@@ -57,12 +58,23 @@ def test_nodes_and_meshes_are_read_as_cycles_does(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BENT)
-def test_displacement_that_bends_normals_is_that_of_cycles(name: str) -> None:
+def test_baked_bumps_are_those_of_cycles(name: str) -> None:
     case = BENT[name]
     camera = case.build()
     scene = read_scene(bpy.context.scene, bake=512)
     found = render(scene, camera.name, SMALL, SMALL, samples=64, direct_only=True)
     assert psnr(found[..., :3], load_reference(name)) >= case.floor
+
+
+@pytest.mark.parametrize("name", GLASS)
+def test_glass_is_nearer_to_cycles_than_an_opaque_surface(name: str) -> None:
+    case, reference = GLASS[name], load_reference(name)
+    camera = case.build()
+    scene = read_scene(bpy.context.scene)
+    glass = render(scene, camera.name, SMALL, SMALL, samples=16)
+    scene.materials["Glass"].transmission = scalar(0.0)
+    opaque = render(scene, camera.name, SMALL, SMALL, samples=16)
+    assert psnr(glass[..., :3], reference) >= psnr(opaque[..., :3], reference) + case.floor
 
 
 @pytest.mark.parametrize("name", ["table_dielectric", "table_metal"])

@@ -10,23 +10,37 @@ import torch
 from likeness.engine.rays import Rays, ray_tracer
 from likeness.engine.render import render
 from likeness.engine.scene import Camera, Material, Mesh, Scene, World, colour, scalar
-from likeness.engine.transparency import Transparency, TransparentTracer, shadowed
+from likeness.engine.transparency import (
+    INDIRECT,
+    SHADOW,
+    Openness,
+    Transparency,
+    TransparentTracer,
+    refracted,
+    shadowed,
+)
 
 ALPHAS = (0.3, 0.0, 0.6, 0.25)  # of panes at height 1, 2, 3, 4
 
 
-def stack(most: int = 8) -> TransparentTracer:
+def no_normals(face: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    raise AssertionError("only glass needs them")
+
+
+def stack(most: int = 8, unseen: torch.Tensor | None = None) -> TransparentTracer:
     """Large triangles one above the other."""
     positions = [(x, y, float(z + 1)) for z in range(len(ALPHAS)) for x, y in ((-50, -50), (50, -50), (0, 80))]
     triangles = np.arange(len(positions), dtype=np.int32).reshape(-1, 3)
     base = ray_tracer(torch.tensor(positions), triangles)
     rows = list(range(len(ALPHAS)))
 
-    def lookup(row: int, face: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    def lookup(row: int, face: torch.Tensor, weights: torch.Tensor) -> Openness:
         assert torch.allclose(weights.sum(1), torch.ones(len(face)))
-        return torch.full((len(face),), ALPHAS[row])
+        return Openness(torch.full((len(face),), ALPHAS[row]), torch.ones(len(face), 3))
 
-    return TransparentTracer(base, Transparency(torch.arange(len(ALPHAS)), rows, lookup, 1e-5, most))
+    return TransparentTracer(
+        base, Transparency(torch.arange(len(ALPHAS)), rows, lookup, no_normals, 1e-5, most, unseen)
+    )
 
 
 def upwards(count: int, reach: float, spread: float = 0.3) -> Rays:
@@ -40,7 +54,7 @@ def upwards(count: int, reach: float, spread: float = 0.3) -> Rays:
     ("reach", "passed"), [(0.9, 1.0), (1.5, 0.7), (2.5, 0.7), (3.5, 0.28), (9.0, 0.21), (-1.0, 1.0)]
 )
 def test_light_on_its_way_is_weakened_by_each_pane(reach: float, passed: float) -> None:
-    assert torch.allclose(stack().transmitted(upwards(40, reach)), torch.full((40,), passed), atol=1e-6)
+    assert torch.allclose(stack().transmitted(upwards(40, reach)), torch.full((40, 3), passed), atol=1e-6)
 
 
 def test_what_is_carried_is_weakened_and_blocked_behind_too_many_panes() -> None:
@@ -91,3 +105,38 @@ def test_glowing_panes_before_the_world_are_blended(film: bool) -> None:
         expected = expected + behind[1] * scene.world.color
     assert np.allclose(found[..., :3], expected, atol=1e-4)
     assert np.allclose(found[..., 3], 1.0 - behind[1] if film else 1.0, atol=1e-5)
+
+
+def test_unseen_panes_are_passed_over_by_their_kind_of_rays() -> None:
+    unseen = torch.zeros(3, len(ALPHAS), dtype=torch.bool)
+    unseen[SHADOW, 2] = unseen[INDIRECT, 0] = unseen[INDIRECT, 3] = True
+    # the hidden pane does not count among those that may be crossed
+    tracer = stack(most=3, unseen=unseen)
+    assert torch.allclose(tracer.transmitted(upwards(40, 9.0)), torch.full((40, 3), 0.7 * 0.75), atol=1e-6)
+    met = tracer.intersect(upwards(20_000, 100.0)).face
+    assert set(met.unique().tolist()) == {-1, 2}
+    assert (met == 2).float().mean().item() == pytest.approx(0.6, abs=4 * (0.24 / 20_000) ** 0.5)
+
+
+@pytest.mark.parametrize("ior", [1.1, 1.5, 2.4])
+@pytest.mark.parametrize("degrees", [1.0, 35.0, 60.0, 85.0])
+def test_rays_bend_by_the_laws_of_snell_and_fresnel(ior: float, degrees: float) -> None:
+    """From angles, into the glass and out of it."""
+    normal = torch.tensor([[0.0, 0.0, 1.0]])
+    angle = np.radians(degrees)
+    for inside, eta in ((False, ior), (True, 1 / ior)):
+        down = torch.tensor([[np.sin(angle), 0.0, -np.cos(angle)]], dtype=torch.float32)
+        direction = down * torch.tensor([1.0, 0.0, -1.0]) if inside else down
+        bent, share, total = refracted(direction, normal, torch.tensor([inside]), torch.tensor([ior]))
+        sine = np.sin(angle) / eta
+        assert bool(total) == (sine > 1)
+        if sine > 1:
+            assert share.item() == 1.0
+            assert torch.allclose(bent, direction * torch.tensor([1.0, 0.0, -1.0]), atol=1e-5)
+            continue
+        other = np.arcsin(sine)
+        assert bent[0, 0].item() == pytest.approx(sine, abs=1e-4)
+        assert np.sign(bent[0, 2].item()) == np.sign(direction[0, 2].item())
+        across = np.sin(angle - other) / np.sin(angle + other)
+        along = np.tan(angle - other) / np.tan(angle + other)
+        assert share.item() == pytest.approx((across**2 + along**2) / 2, rel=2e-3, abs=1e-5)

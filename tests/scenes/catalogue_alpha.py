@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import bpy
 import numpy as np
 
@@ -85,8 +87,39 @@ def veil() -> bpy.types.Object:
     return camera
 
 
+def _glass(shape: str, roughness: float = 0.0, color: build.Vec3 = (1.0, 1.0, 1.0)) -> bpy.types.Object:
+    """A thing of glass before a checkered ball, under a sky and a soft light."""
+    build.new_scene()
+    checks = np.kron(np.array([[0.2, 0.7] * 8, [0.7, 0.2] * 8] * 8), np.ones((8, 8)))[..., None]
+    image = build.add_image("Checks", checks, "Non-Color")
+    build.add_plane("Plane", build.add_material("Plane", maps={"base_color": image}, roughness=0.6), 8.0)
+    build.add_sphere(
+        "Ball", build.add_material("Ball", base_color=(0.7, 0.3, 0.1), roughness=0.5), 0.6, (0.5, 1.2, 0.6)
+    )
+    material = build.add_material("Glass", base_color=color, roughness=roughness)
+    principled = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
+    principled.inputs["Transmission Weight"].default_value = 1.0
+    if shape == "ball":
+        build.add_sphere("Glass", material, 0.8, (0.0, -0.3, 0.8))
+    else:
+        for number in range(2):  # both sides of a pane
+            side = build.add_plane(f"Glass {number}", material, 1.6, (0.0, -0.8 + 0.04 * number, 0.8))
+            side.rotation_euler = (np.pi / 2, 0.0, np.pi * number)
+    build.add_light("AREA", (1.8, -2.0, 3.6), energy=120.0, size=0.8)
+    image = build.add_image("Daylight", build.environment_pixels(daylight), "Linear Rec.709", is_float=True)
+    build.set_world(bpy.context.scene, strength=0.7, image=image)
+    return build.add_camera("Camera", (1.4, -4.6, 2.6), (0.0, 0.0, 0.6), lens=45.0)
+
+
 ALPHA: dict[str, Case] = {
     "leaves": Case(leaves, LAYERS_EXACT),
     "panes": Case(panes, LAYERS_EXACT, 1024),
     "veil": Case(veil, EXACT, 4096),
+}
+
+# full light transport: what is made of glass has to be half as far from it, or nearer, as an opaque surface is
+NEARER = 20 * np.log10(2.0)
+GLASS: dict[str, Case] = {
+    "glass_pane": Case(partial(_glass, "pane", 0.3, (0.3, 0.7, 0.4)), NEARER, 384),
+    "glass_ball": Case(partial(_glass, "ball"), NEARER, 384),
 }

@@ -25,7 +25,7 @@ def waves(size: int = 256) -> np.ndarray:
     return 0.5 + 0.25 * np.sin(6 * x) * np.cos(3 * y) + 0.25 * np.sin(4 * y + 0.6 * np.sin(2 * x))
 
 
-def bumps(size: int = 256, depth: float = 0.06) -> np.ndarray:
+def bumps(size: int = 256, depth: float = 0.3) -> np.ndarray:
     """The tangent-space normal map of `waves`, stored values [N, N, 3]."""
     height = waves(size) * depth * size / (2 * np.pi)
     slope = [(np.roll(height, -1, axis) - np.roll(height, 1, axis)) / 2 for axis in (1, 0)]
@@ -133,17 +133,64 @@ def relief(light: str, method: str) -> bpy.types.Object:
     return camera
 
 
+def embossed(light: str) -> bpy.types.Object:
+    """A ball with a Bump node, another with one on top of a normal map, inverted and weaker."""
+    camera = table()
+    height, image = gray("Height", waves()), build.add_image("Bumps", bumps(depth=0.15), "Non-Color", is_float=True)
+    for number, (strength, distance) in enumerate(((1.0, 0.1), (0.6, 0.2))):
+        material = build.add_material(f"Ball {number}", base_color=(0.5, 0.3, 0.2), roughness=0.4)
+        tree = material.node_tree
+        if number:
+            link_normal_map(material, image, "Normal")
+        principled = next(node for node in tree.nodes if node.type == "BSDF_PRINCIPLED")
+        bump, texture = tree.nodes.new("ShaderNodeBump"), tree.nodes.new("ShaderNodeTexImage")
+        texture.image, bump.invert = height, bool(number)
+        bump.inputs["Strength"].default_value, bump.inputs["Distance"].default_value = strength, distance
+        for link in principled.inputs["Normal"].links:
+            tree.links.new(link.from_socket, bump.inputs["Normal"])
+        tree.links.new(texture.outputs["Color"], bump.inputs["Height"])
+        tree.links.new(bump.outputs["Normal"], principled.inputs["Normal"])
+        build.add_sphere(f"Ball {number}", material, 0.9, (1.9 * number - 0.95, 0.2, 0.9))
+    light_up(light)
+    return camera
+
+
+def metals(light: str) -> bpy.types.Object:
+    """Metallic BSDFs with tinted edges, one of them brushed and one bumpy; from Blender 4.3 on."""
+    camera = table()
+    looks = [((0.9, 0.6, 0.3), (0.7, 0.3, 0.2), 0.3, 0.0), ((0.4, 0.5, 0.7), (1.0, 1.0, 1.0), 0.5, 0.6)]
+    looks.append(((0.8, 0.8, 0.3), (0.9, 0.5, 0.6), 0.45, 0.0))
+    image = build.add_image("Bumps", bumps(), "Non-Color", is_float=True)
+    for number, (base, edge, roughness, brushed) in enumerate(looks):
+        material = build.add_material(f"Ball {number}")
+        tree = material.node_tree
+        metal = tree.nodes.new("ShaderNodeBsdfMetallic")
+        metal.inputs["Base Color"].default_value, metal.inputs["Edge Tint"].default_value = (*base, 1.0), (*edge, 1.0)
+        metal.inputs["Roughness"].default_value, metal.inputs["Anisotropy"].default_value = roughness, brushed
+        metal.inputs["Rotation"].default_value = 0.1
+        if number == 2:
+            link_normal_map(material, image, "Normal")
+            mapped = next(node for node in tree.nodes if node.type == "NORMAL_MAP")
+            tree.links.new(mapped.outputs["Normal"], metal.inputs["Normal"])
+        output = next(node for node in tree.nodes if node.type == "OUTPUT_MATERIAL")
+        tree.links.new(metal.outputs[0], output.inputs["Surface"])
+        build.add_sphere(f"Ball {number}", material, 0.6, (1.3 * (number - 1), 0.2 * number, 0.6))
+    light_up(light)
+    return camera
+
+
 SURFACE: dict[str, Case] = layered_cases("chalk", CHALKS) | {
     "lacquer_point": Case(partial(lacquer, "POINT"), LAYERS_EXACT),
-    "lacquer_environment": Case(partial(lacquer, "ENVIRONMENT"), EXACT, 4096),
+    "lacquer_environment": Case(partial(lacquer, "ENVIRONMENT"), EXACT, 1024),
     "patches_sun": Case(partial(patches, "SUN"), LAYERS_EXACT, 1024),
-    "patches_environment": Case(partial(patches, "ENVIRONMENT"), EXACT, 4096),
+    "patches_environment": Case(partial(patches, "ENVIRONMENT"), EXACT, 1024),
+    "metals_point": Case(partial(metals, "POINT"), LAYERS_EXACT),
     "relief_point": Case(partial(relief, "POINT", "DISPLACEMENT"), LAYERS_EXACT),
-    "relief_environment": Case(partial(relief, "ENVIRONMENT", "DISPLACEMENT"), EXACT, 4096),
 }
 """Rough diffuse surfaces, coat normals, textured layers and displacement, compared on small pictures."""
 
 BENT: dict[str, Case] = {
     "relief_bent": Case(partial(relief, "POINT", "BUMP"), EXACT),
+    "embossed_point": Case(partial(embossed, "POINT"), EXACT),
 }
-"""Displacement that bends normals: read with baking."""
+"""Bump, and displacement that bends normals: read with baking."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from .build import encode_srgb
 from .catalogue import DIRECT, FULL, LAYERED, Case
-from .catalogue_alpha import ALPHA
+from .catalogue_alpha import ALPHA, GLASS
 from .catalogue_light import INTERREFLECTION, LIGHTS
 from .catalogue_scene import TESTED
 from .catalogue_surface import BENT, SURFACE
@@ -70,7 +70,7 @@ def main(names: list[str]) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     sets = (
         (DIRECT, True, SIZE), (LAYERED | ALPHA | SURFACE | BENT | TESTED, True, SMALL), (FULL, False, SIZE),
-        (LIGHTS, True, SMALL), (INTERREFLECTION, False, SMALL),
+        (LIGHTS, True, SMALL), (INTERREFLECTION, False, SMALL), (GLASS, False, SMALL),
     )  # fmt: skip
     for cases, direct_only, size in sets:
         for name, case in cases.items():
