@@ -140,3 +140,11 @@ def action_curves(animation: bpy.types.AnimData) -> list[bpy.types.FCurve]:
         return list(getattr(action, "fcurves", ()))
     bags = [strip.channelbag(slot) for layer in action.layers for strip in layer.strips]
     return [curve for bag in bags if bag is not None for curve in bag.fcurves]
+
+
+def save_image_copy(image: bpy.types.Image, path: str) -> None:
+    """Save an image to a file that does not become its own; before there was a word for that, it never did."""
+    if "save_copy" in bpy.types.Image.bl_rna.functions["save"].parameters:
+        image.save(filepath=path, save_copy=True)
+    else:
+        image.save(filepath=path)

@@ -19,7 +19,7 @@ from ..engine.camera import Projection, distort
 from ..engine.errors import LikenessError, SceneError
 from ..engine.result import FittedCamera
 from ..engine.scene import Camera
-from . import photo_camera, photo_files
+from . import photo_camera, photo_files, versions
 from .notes import Notes
 from .photo_list import settings
 from .read_camera import DISTORTION, camera_keys, lens_obstacle, pose_obstacle
@@ -108,7 +108,7 @@ def _straightened(item: Any, data: bpy.types.Camera, fitted: FittedCamera, scene
     mark(image, path.stem, _PURPOSE)
     with suppress(RuntimeError):  # a folder that cannot be written to: the image is in the .blend anyhow
         image.file_format = "PNG"
-        image.save(filepath=str(path.with_name(f"{path.stem} {_PURPOSE}.png")), save_copy=True)
+        versions.save_image_copy(image, str(path.with_name(f"{path.stem} {_PURPOSE}.png")))
     return image
 
 

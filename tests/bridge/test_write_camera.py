@@ -150,7 +150,8 @@ def test_a_straight_copy_of_the_photo_is_the_background(tmp_path: Path) -> None:
     pixels = sum(np.exp(-((x - px) ** 2 + (y - py) ** 2) / 6.0) for px, py, _ in seen)[..., None].repeat(3, -1)
     image = new_image("Photo", pixels, "sRGB", 8)
     photo = tmp_path / "foto.png"
-    image.save(filepath=str(photo), save_copy=True)
+    image.filepath_raw, image.file_format = str(photo), "PNG"
+    image.save()
     add_photo(bpy.context.scene, "Cam", str(photo))
     write_result(bpy.context.scene, found("distortion", distortion=BENT))
     shown = next(one.image for one in obj.data.background_images if one.show_background_image)
