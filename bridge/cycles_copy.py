@@ -28,7 +28,7 @@ def save_copy(scene: bpy.types.Scene, folder: Path) -> None:
         f"service.serve({str(copy)!r}, {scene.name!r})"
     )
     if bpy.app.module:
-        save_command(folder, [sys.executable, "-c", start])
+        save_command(folder, [sys.executable, "-P", "-c", start])  # -P: nothing from the folder it runs in
     else:
         blender = [bpy.app.binary_path, "--background", "--factory-startup", "--python-exit-code", "1"]
         save_command(folder, [*blender, "--python-expr", start])

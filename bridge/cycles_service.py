@@ -39,6 +39,7 @@ def serve(blend: str, scene_name: str) -> None:
     requests: queue.Queue[dict[str, Any]] = queue.Queue()
     threading.Thread(target=_listen, args=(requests,), daemon=True).start()
     open_blend(blend)
+    session.enter_object_mode()  # a fit may be started in another, and its result written in no other
     scene = session.scene_named(scene_name)
     send(type="ready")
     while True:

@@ -14,7 +14,7 @@ import bpy
 from mathutils import Matrix, Vector
 
 from ..engine.errors import SceneError
-from . import fix_data, fix_material, presets, target_rows, versions
+from . import fix_data, fix_material, presets, session, target_rows, versions
 from .survey import survey
 from .unwrap import unwrap
 
@@ -112,12 +112,8 @@ def _add_light(scene: bpy.types.Scene, _argument: str) -> str:
 
 
 def _object_mode(_scene: bpy.types.Scene, _argument: str) -> str:
-    view_layer = bpy.context.view_layer
-    obj = view_layer.objects.active
-    if obj is None or obj.mode == "OBJECT":
-        return "Object Mode already"
-    bpy.ops.object.mode_set(mode="OBJECT")
-    return f'Left the mode that object "{obj.name}" was in'
+    obj = session.enter_object_mode()
+    return "Object Mode already" if obj is None else f'Left the mode that object "{obj.name}" was in'
 
 
 def _use_cycles(scene: bpy.types.Scene, _argument: str) -> str:

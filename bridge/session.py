@@ -64,6 +64,15 @@ def require_object_mode() -> None:
         )
 
 
+def enter_object_mode() -> bpy.types.Object | None:
+    """Leave the mode that the active object is in; returns it, or None where there was nothing to leave."""
+    obj = bpy.context.view_layer.objects.active
+    if obj is None or obj.mode == "OBJECT":
+        return None
+    bpy.ops.object.mode_set(mode="OBJECT")
+    return obj
+
+
 def camera_names(scene: bpy.types.Scene) -> list[str]:
     """Names of the scene's camera objects."""
     return [obj.name for obj in scene.objects if obj.type == "CAMERA"]

@@ -49,7 +49,10 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
     folder = tmp_path_factory.mktemp("job")
     stage = Stage(folder)
     photographed = stage.photograph()
+    bpy.context.view_layer.objects.active = bpy.data.objects["Ball"]
+    bpy.ops.object.mode_set(mode="EDIT")  # the artist goes on working
     save_copy(stage.bpy_scene, folder)
+    bpy.ops.object.mode_set(mode="OBJECT")
     return Job(folder, photographed)
 
 

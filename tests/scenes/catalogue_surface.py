@@ -190,7 +190,7 @@ SURFACE: dict[str, Case] = layered_cases("chalk", CHALKS) | {
 """Rough diffuse surfaces, coat normals, textured layers and displacement, compared on small pictures."""
 
 BENT: dict[str, Case] = {
-    "relief_bent": Case(partial(relief, "POINT", "BUMP"), EXACT),
-    "embossed_point": Case(partial(embossed, "POINT"), EXACT),
+    "relief_bent": Case(partial(relief, "POINT", "BUMP"), LAYERS_EXACT),
+    "embossed_point": Case(partial(embossed, "POINT"), LAYERS_EXACT),
 }
 """Bump, and displacement that bends normals: read with baking."""

@@ -44,7 +44,17 @@ def picture(renderer: Renderer) -> tuple[View, torch.Tensor]:
     return view, renderer.radiance(view, surfaces, renderer.light_color, renderer.environment)
 
 
-@pytest.mark.parametrize("kind", ["matte", "paint", "metal", "glow"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "matte",
+        # What paint reflects at its surface, a twentieth of the light, is taken for what it would be under even light;
+        # the lamp's highlight may be twice as much or nothing.
+        pytest.param("paint", marks=pytest.mark.xfail(strict=True, reason="the share of the base colour is a mean")),
+        "metal",
+        "glow",
+    ],
+)
 def test_what_a_wall_sends_to_the_floor(kind: str) -> None:
     """No pixel shows the wall: all of its texture's gradient comes by way of the floor."""
     looks = {
@@ -75,9 +85,7 @@ def test_what_a_wall_sends_to_the_floor(kind: str) -> None:
     for direction in (torch.ones(4, 4, 3), lowest):
         step = 0.04
         found = (value(step * direction) - value(-step * direction)) / (2 * step)
-        # What paint reflects at its surface, a twentieth of the light, is taken for what it would be under even light;
-        # the lamp's highlight may be twice as much or nothing.
-        assert float((gradient * direction).sum()) == pytest.approx(found, rel=0.1 if kind == "paint" else 0.05)
+        assert float((gradient * direction).sum()) == pytest.approx(found, rel=0.05)
 
 
 def test_a_view_keeps_its_texels_when_the_fit_has_gone_on() -> None:
